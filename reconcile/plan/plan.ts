@@ -1,0 +1,67 @@
+// A plan as data: what would change, field by field, and what that means. Printed by print.ts; carried out by the engine.
+
+import type { Digest } from '../../schema/digest.ts'
+import type { Issue, Position } from '../../schema/issue.ts'
+import type { Json } from '../../schema/json.ts'
+import type { Ref, Revision } from '../../schema/ref.ts'
+
+/** One field that differs. Secrets and tainted values stand as digests (`#a1b2c3d4`) or `***`, never as themselves. */
+export interface FieldChange {
+  readonly pointer: string
+  readonly before: Json | undefined
+  readonly after: Json | undefined
+  readonly sensitive: boolean
+  /** The field forces a new connection. */
+  readonly reconnects: boolean
+}
+
+export interface Change {
+  readonly op: 'create' | 'update' | 'delete' | 'keep'
+  readonly ref: Ref
+  readonly fields: readonly FieldChange[]
+  /** The instance is replaced: a pool reconnects, a listener is handed over. */
+  readonly reconnects: boolean
+  /** Sentences: why this op. */
+  readonly reasons: readonly string[]
+  /** Where it is declared; where it was, for a delete. */
+  readonly at: Position | null
+  /** Resources that use this one, nearest first: what stands behind the change. */
+  readonly behind: readonly Ref[]
+  /** [effective digest before, after]; null where it is not there. */
+  readonly digests: readonly [Digest | null, Digest | null]
+}
+
+export interface Step {
+  readonly order: number
+  readonly op: 'create' | 'update' | 'delete'
+  readonly ref: Ref
+}
+
+export interface Plan {
+  readonly id: string
+  readonly environment: string
+  readonly revision: Revision
+  readonly base: { readonly serial: number; readonly generation: number; readonly revision: Revision | null }
+  readonly changes: readonly Change[]
+  readonly steps: readonly Step[]
+  readonly summary: {
+    readonly create: number
+    readonly update: number
+    readonly delete: number
+    readonly keep: number
+    readonly reconnects: number
+  }
+  /** Warnings of the compilation, and what the revision loosens. */
+  readonly issues: readonly Issue[]
+  /** Why it waits instead of being applied; empty where it may go ahead. */
+  readonly holds: readonly Hold[]
+  readonly desiredDigest: Digest
+  readonly createdAt: string
+  readonly expiresAt: string
+  readonly actor: string
+}
+
+export type Hold =
+  | { readonly kind: 'approval'; readonly next: string }
+  | { readonly kind: 'deletes'; readonly deletes: number; readonly allowed: number; readonly next: string }
+  | { readonly kind: 'marked'; readonly mark: string; readonly reason: string; readonly by: string; readonly next: string }

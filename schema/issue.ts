@@ -1,0 +1,45 @@
+// What is wrong with input, as data. Issues are collected, never thrown one at a time; a printer makes the lines.
+// Every code has a heading of its own in docs/errors.md, and every heading there has a code here: a test compares both.
+
+import type { Ref } from './ref.ts'
+
+/** A place in a file of the tree; line and column count from 1. */
+export interface Position {
+  readonly path: string
+  readonly line: number
+  readonly column: number
+}
+
+export type Severity = 'error' | 'warning'
+
+export interface Issue {
+  readonly code: IssueCode
+  readonly severity: Severity
+  /** "Cannot … as …: current value; what is accepted; next step". Never holds a secret. */
+  readonly message: string
+  readonly at?: Position
+  readonly ref?: Ref
+  /** JSON pointer into the resource */
+  readonly pointer?: string
+  readonly related?: readonly { readonly message: string; readonly at: Position }[]
+}
+
+/** Permanent: a code is never renamed and never reused. The value is the severity it has unless a rule raises it. */
+export const issueCodes = {
+  YAML_SYNTAX: 'error',
+} as const satisfies Record<string, Severity>
+
+export type IssueCode = keyof typeof issueCodes
+
+export function issue(
+  code: IssueCode,
+  message: string,
+  rest: Omit<Issue, 'code' | 'message' | 'severity'> & { severity?: Severity } = {},
+): Issue {
+  const { severity = issueCodes[code], ...where } = rest
+  return { code, severity, message, ...where }
+}
+
+export function hasErrors(issues: readonly Issue[]): boolean {
+  return issues.some(found => found.severity === 'error')
+}
