@@ -1,0 +1,52 @@
+// A unit of work: one HTTP request, delivery, job run or asynchronous call. It takes its worker's live generation when it
+// starts and ends on it; everything it reaches, it reaches through that generation.
+
+import type { Resolve } from '../../adapters/port.ts'
+
+/** Who calls, as the credential that matched says. */
+export interface Caller {
+  /** Name of the security definition. */
+  readonly security: string
+  readonly username: string | null
+}
+
+/** What a service may know of the HTTP request that started the unit. */
+export interface RequestFacts {
+  readonly method: string
+  readonly path: string
+  /** Names in lower case; a repeated header is joined by ", ". */
+  readonly headers: Readonly<Record<string, string>>
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string | readonly string[]>>
+  readonly caller: Caller | null
+  readonly remoteAddress: string
+}
+
+export interface Unit {
+  readonly cid: string
+  /** Number of the generation it runs on. */
+  readonly generation: number
+  /** Aborted at the deadline, when the caller went away, or when a drain ends. */
+  readonly signal: AbortSignal
+  /** `performance.now()` at which `signal` is aborted. */
+  readonly deadlineAt: number
+  readonly resolve: Resolve
+  /** Null where no HTTP request started the unit. */
+  readonly request: RequestFacts | null
+  /** How many services called each other to get here; 0 for the first. */
+  readonly depth: number
+}
+
+/** What a generation sees of a service. */
+export interface ServiceView {
+  readonly name: string
+  /** Problems of a payload with the service's input model, empty where it fits or where there is no model. */
+  check(payload: unknown): readonly { readonly pointer: string; readonly message: string }[]
+  /**
+   * Runs the service on a payload that was checked. Rejects with what the service threw; errors that map to a status carry it.
+   * Counts as in flight until it settles, also after the signal was aborted.
+   */
+  run(unit: Unit, payload: unknown): Promise<unknown>
+  /** JSON types of the top-level fields of the input model, for path and query parameters that arrive as text. */
+  readonly inputTypes: Readonly<Record<string, string>>
+}
