@@ -3,7 +3,7 @@
 import type { Settings } from '../../engine/generation/manifest.ts'
 import type { Digest } from '../../schema/digest.ts'
 import type { Issue, Position } from '../../schema/issue.ts'
-import type { Json } from '../../schema/json.ts'
+import type { Json, JsonObject } from '../../schema/json.ts'
 import type { Ref, Revision } from '../../schema/ref.ts'
 import type { Module, Resource } from '../../schema/resource.ts'
 import type { Secret } from '../../schema/secret.ts'
@@ -42,4 +42,34 @@ export interface Compiled {
   readonly issues: readonly Issue[]
   /** Per leaf, in document order; computed when asked. */
   explain(ref: Ref): readonly Leaf[] | undefined
+}
+
+/** One place where service code names something declared: `ctx.sql('Billing')`, `ctx.invoke('client.get')`. */
+export interface ServiceUse {
+  /** `sql`, `rest`, `invoke` …: the method of `ctx` that was called. */
+  readonly method: string
+  readonly name: string
+  readonly at: Position
+}
+
+export interface CompiledService {
+  readonly name: string
+  /** Path in the tree. */
+  readonly path: string
+  readonly exportName: string
+  readonly at: Position
+  readonly description: string | null
+  /** JSON Schema of the request; null where the service takes anything. */
+  readonly input: JsonObject | null
+  readonly output: JsonObject | null
+  readonly uses: readonly ServiceUse[]
+  /** path → digest of its module, for the file itself and all it imports. */
+  readonly modules: Readonly<Record<string, Digest>>
+}
+
+export interface CompiledServices {
+  readonly services: readonly CompiledService[]
+  readonly modules: ReadonlyMap<Digest, Module>
+  readonly issues: readonly Issue[]
+  readonly lockfile: Digest | null
 }
