@@ -2,25 +2,10 @@
 // starts and ends on it; everything it reaches, it reaches through that generation.
 
 import type { Resolve } from '../../adapters/port.ts'
+import type { RequestFacts } from './sdk.ts'
 
-/** Who calls, as the credential that matched says. */
-export interface Caller {
-  /** Name of the security definition. */
-  readonly security: string
-  readonly username: string | null
-}
-
-/** What a service may know of the HTTP request that started the unit. */
-export interface RequestFacts {
-  readonly method: string
-  readonly path: string
-  /** Names in lower case; a repeated header is joined by ", ". */
-  readonly headers: Readonly<Record<string, string>>
-  readonly params: Readonly<Record<string, string>>
-  readonly query: Readonly<Record<string, string | readonly string[]>>
-  readonly caller: Caller | null
-  readonly remoteAddress: string
-}
+// Declared where service code sees them, as its declaration file stands alone.
+export type { Caller, RequestFacts } from './sdk.ts'
 
 export interface Unit {
   readonly cid: string
