@@ -26,6 +26,14 @@ export interface Issue {
 
 /** Permanent: a code is never renamed and never reused. The value is the severity it has unless a rule raises it. */
 export const issueCodes = {
+  FIELD_NOT_SERVED: 'warning',
+  INVALID_NAME: 'error',
+  INVALID_VALUE: 'error',
+  MISPLACED_FIELD: 'error',
+  MISSING_FIELD: 'error',
+  NOT_ENFORCED: 'error',
+  UNKNOWN_FIELD: 'error',
+  WRONG_TYPE: 'error',
   YAML_SYNTAX: 'error',
 } as const satisfies Record<string, Severity>
 
