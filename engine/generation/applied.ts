@@ -1,0 +1,106 @@
+// The algebra of manifests: applied(a, deltaBetween(a, b)) is b. Pure; what did not change is shared, not copied.
+
+import assert from 'node:assert'
+import type { Digest } from '../../schema/digest.ts'
+import { isObject } from '../../schema/json.ts'
+import type { Module } from '../../schema/resource.ts'
+import type { Delta, Entry, Manifest, Origin } from './manifest.ts'
+
+/** The manifest that `delta` leads to. Modules that no entry names in `spec.modules` are dropped. */
+export function applied(manifest: Manifest, delta: Delta): Manifest {
+  const entries = new Map(manifest.entries)
+  let touchesCode = delta.modules.length > 0
+  for (const ref of delta.unset) {
+    touchesCode ||= namesModules(entries.get(ref))
+    entries.delete(ref)
+  }
+  for (const entry of delta.set) {
+    touchesCode ||= namesModules(entries.get(entry.resource.ref))
+    entries.set(entry.resource.ref, entry)
+  }
+  return {
+    revision: delta.revision,
+    entries,
+    modules: touchesCode ? namedModules(entries.values(), new Map([...manifest.modules, ...byDigest(delta.modules)])) : manifest.modules,
+    settings: delta.settings,
+    lockfile: delta.lockfile,
+  }
+}
+
+/**
+ * The way from one manifest to another, for a rollback or a worker that has `from`.
+ * `to` must have settings: only the manifest before the first apply has none, and nothing leads back to it.
+ */
+export function deltaBetween(from: Manifest, to: Manifest): Delta {
+  assert(to.settings, 'Cannot lead back to the manifest before the first apply as it has no settings')
+  return {
+    revision: to.revision,
+    set: [...to.entries.values()].filter(entry => !isSameEntry(from.entries.get(entry.resource.ref), entry)),
+    unset: [...from.entries.keys()].filter(ref => !to.entries.has(ref)),
+    modules: [...to.modules.values()].filter(module => !from.modules.has(module.digest)),
+    settings: to.settings,
+    lockfile: to.lockfile,
+  }
+}
+
+/** Of `modules`, those that an entry names in `spec.modules`. */
+export function namedModules(entries: Iterable<Entry>, modules: ReadonlyMap<Digest, Module>): Map<Digest, Module> {
+  const named = new Map<Digest, Module>()
+  for (const entry of entries)
+    for (const digest of digestsNamedBy(entry)) {
+      const module = modules.get(digest)
+      if (module) named.set(digest, module)
+    }
+  return named
+}
+
+function namesModules(entry: Entry | undefined): boolean {
+  return entry?.resource.spec.modules !== undefined
+}
+
+function digestsNamedBy(entry: Entry): Digest[] {
+  const { modules } = entry.resource.spec
+  return isObject(modules) ? (Object.values(modules) as Digest[]) : [] // only looked up: what is no digest finds nothing
+}
+
+function byDigest(modules: readonly Module[]): [Digest, Module][] {
+  return modules.map(module => [module.digest, module])
+}
+
+/** Digests stand for what they are over, so that 50,000 entries compare without being walked. */
+function isSameEntry(a: Entry | undefined, b: Entry): boolean {
+  if (a === b) return true
+  if (a === undefined) return false
+  return (
+    a.resource.effectiveDigest === b.resource.effectiveDigest &&
+    a.resource.specDigest === b.resource.specDigest &&
+    a.resource.secretDigest === b.resource.secretDigest &&
+    a.resource.instanceKey === b.resource.instanceKey &&
+    a.resource.closed === b.resource.closed &&
+    a.declaredAt === b.declaredAt &&
+    isSameList(a.resource.tainted, b.resource.tainted) &&
+    isSameList(a.resource.refs, b.resource.refs) &&
+    originText(a.origin) === originText(b.origin) &&
+    isSameRecord(a.sealed, b.sealed)
+  )
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, at) => item === b[at])
+}
+
+function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key])
+}
+
+function originText(origin: Origin): string {
+  switch (origin.from) {
+    case 'git':
+      return `git ${origin.revision}`
+    case 'cli':
+      return `cli ${origin.by}`
+    case 'builtin':
+      return 'builtin'
+  }
+}
