@@ -1,0 +1,56 @@
+// Routes and generations as the tests of the data plane declare them: what is not given does no harm.
+
+import type { Generation } from '../../../engine/generation/generation.ts'
+import { emptyManifest } from '../../../engine/generation/manifest.ts'
+import type { CredentialView, Route } from '../../../engine/plane/route.ts'
+import { createRouter } from '../../../engine/plane/router.ts'
+import type { Caller, ServiceView, Unit } from '../../../engine/service/unit.ts'
+
+export function routeOf(spec: Partial<Omit<Route, 'ref'>> & { name: string }): Route {
+  const { name, ...rest } = spec
+  return {
+    ref: `channel_rest/${name}`,
+    pattern: '/',
+    method: 'GET',
+    credentials: [],
+    open: true,
+    service: null,
+    timeoutMs: 10_000,
+    contentType: 'application/json',
+    closed: null,
+    ...rest,
+  }
+}
+
+export function serviceOf(run: (payload: unknown, unit: Unit) => unknown, rest: Partial<ServiceView> = {}): ServiceView {
+  return { name: 'test.service', check: () => [], run: async (unit, payload) => run(payload, unit), inputTypes: {}, ...rest }
+}
+
+/** A credential that reads the password from the header `x-key`. */
+export function keyOf(password: string, rest: Partial<CredentialView> & { caller?: Caller } = {}): CredentialView {
+  const { caller = { security: 'key', username: null }, ...more } = rest
+  return { authenticate: headers => (headers['x-key'] === password ? caller : null), challenge: null, closed: null, ...more }
+}
+
+export async function generationOf(number: number, routes: readonly Route[], signal = new AbortController().signal): Promise<Generation> {
+  const router = await createRouter().replace([], routes)
+  let inFlight = 0
+  return {
+    number,
+    manifest: emptyManifest,
+    router,
+    signal,
+    resolve: () => undefined,
+    enter() {
+      let inside = true
+      inFlight++
+      return () => {
+        if (inside) inFlight--
+        inside = false
+      }
+    },
+    get inFlight() {
+      return inFlight
+    },
+  }
+}
