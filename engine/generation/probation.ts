@@ -1,0 +1,53 @@
+// Judges a generation on probation by what its workers report. The rules are those people expect of a canary: it must not
+// kill workers, its changed services must not fail from the first calls on, and answers must not get worse than before.
+
+import type { Health } from '../process/messages.ts'
+
+export interface Evidence {
+  /** Workers that died since it went live. */
+  readonly deaths: number
+  /** One per worker that serves it. */
+  readonly health: readonly Health[]
+  /** Refs of the change set. */
+  readonly changed: ReadonlySet<string>
+}
+
+const deathsOfCrashLoop = 3
+const firstCalls = 5
+const unmappedOfFirstCalls = 3
+const requestsToJudge = 20
+const worseByShare = 0.05
+
+/** Why it fails, or null while nothing speaks against it. */
+export function judgeProbation({ deaths, health, changed }: Evidence): string | null {
+  if (deaths >= deathsOfCrashLoop) return `${deaths} workers died since it went live`
+  for (const [service, calls] of firstCallsOf(health)) {
+    if (changed.has(service) && calls.unmapped >= unmappedOfFirstCalls)
+      return `service "${service}" failed in ${calls.unmapped} of its first ${Math.min(calls.calls, firstCalls * health.length)} calls`
+  }
+  const requests = sum(health, each => each.requests)
+  const errors = sum(health, each => each.serverErrors)
+  const before = health.map(each => each.previousShare).filter(share => share !== null)
+  const shareBefore = before.length > 0 ? before.reduce((a, b) => a + b, 0) / before.length : 0
+  if (requests >= requestsToJudge && errors / requests > shareBefore + worseByShare)
+    return `${errors} of ${requests} answers were server errors, ${percent(errors / requests)}; ${percent(shareBefore)} in the minute before`
+  return null
+}
+
+function firstCallsOf(health: readonly Health[]): Map<string, { calls: number; unmapped: number }> {
+  const services = new Map<string, { calls: number; unmapped: number }>()
+  for (const { services: reported } of health)
+    for (const [name, { calls, unmapped }] of Object.entries(reported)) {
+      const known = services.get(name) ?? { calls: 0, unmapped: 0 }
+      services.set(name, { calls: known.calls + calls, unmapped: known.unmapped + unmapped })
+    }
+  return services
+}
+
+function sum(health: readonly Health[], of: (each: Health) => number): number {
+  return health.reduce((total, each) => total + of(each), 0)
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 1000) / 10} %`
+}

@@ -1,0 +1,35 @@
+// The workers as the swap sees them: a port, filled by engine/process.
+
+import type { Begin } from '../process/messages.ts'
+import type { Delta, Manifest } from './manifest.ts'
+
+export interface PrepareOrder extends Omit<Begin, 'base'> {
+  /** The generation whose manifest `delta` starts from; a worker that does not hold it gets the whole manifest. */
+  readonly base: number
+  readonly delta: Delta
+  readonly whole: Manifest
+}
+
+export interface WorkerPort {
+  readonly id: number
+  readonly pid: number
+  /** 0: none yet. */
+  readonly live: number
+  holds(generation: number): boolean
+  /** Rejects with the reasons of the worker, or LinkError when it is gone. */
+  prepare(order: PrepareOrder): Promise<void>
+  abort(generation: number): Promise<void>
+  activate(generation: number, options: { readonly keepPrevious: boolean; readonly drainMs: number }): Promise<void>
+  drain(generation: number, deadlineMs: number): Promise<void>
+  /** Generations that drain on it. */
+  readonly draining: readonly number[]
+  /** Takes no part any more: it is killed and replaced. */
+  dismiss(reason: string): void
+}
+
+export interface Workers {
+  /** Connected and alive, whether they have a generation yet or not. */
+  list(): readonly WorkerPort[]
+  /** Waits until `holds` is true of the list; false after `ms`. */
+  until(holds: (list: readonly WorkerPort[]) => boolean, ms: number): Promise<boolean>
+}

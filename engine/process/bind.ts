@@ -1,0 +1,108 @@
+// The binder: opens the ports, hands their descriptors to the supervisor and closes its own copies before its loop turns,
+// so that it never takes a connection itself. It then only waits, and passes signals on.
+
+import { spawn } from 'node:child_process'
+import { createServer, type Server } from 'node:net'
+import type { Member, Roster } from './supervisor.ts'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export class BindError extends Error {
+  override readonly name = 'BindError'
+}
+
+export interface Binding {
+  readonly supervisor: number
+  /** Resolves with the exit status the command should have. */
+  readonly ended: Promise<number>
+  /** Ends everything in good order. */
+  stop(): void
+}
+
+export interface Binds {
+  readonly channels: Address
+  readonly admin: Address
+  readonly workers: number
+  readonly silentMs: number
+  readonly graceMs: number
+  readonly control: Program
+  readonly worker: Program
+}
+
+export interface Program {
+  readonly execArgv: readonly string[]
+  readonly script: string
+  readonly args: readonly string[]
+}
+
+/** The supervisor's own descriptors, after 0 to 2. */
+const channelsFd = 3
+const adminFd = 4
+const binderFd = 5
+/** As many connections may wait while nobody accepts: the kernel's own cap may be lower. */
+const backlog = 4096
+
+/** @throws BindError where a port cannot be opened */
+export async function bind(binds: Binds): Promise<Binding> {
+  const channels = await open(binds.channels)
+  let admin: Server
+  try {
+    admin = await open(binds.admin)
+  } catch (error) {
+    channels.close()
+    throw error
+  }
+  const roster: Roster = {
+    binderFd,
+    silentMs: binds.silentMs,
+    graceMs: binds.graceMs,
+    members: [
+      { ...binds.control, title: 'control', fd: adminFd },
+      ...Array.from({ length: binds.workers }, (_, at): Member => {
+        const { execArgv, script, args } = binds.worker
+        return { title: `worker ${at + 1}`, execArgv, script, args: [...args, String(at + 1)], fd: channelsFd }
+      }),
+    ],
+  }
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const script = new URL(`./supervisor-main.${extension}`, import.meta.url).pathname
+  const supervisor = spawn(process.execPath, [script, JSON.stringify(roster)], {
+    stdio: ['ignore', 'inherit', 'inherit', fdOf(channels), fdOf(admin), 'pipe'],
+    // A group of its own: the terminal's Ctrl-C reaches the binder alone, which then stops the rest in order.
+    detached: true,
+  })
+  channels.close()
+  admin.close()
+  let stopping = false
+  const stop = () => {
+    stopping = true
+    supervisor.kill('SIGTERM')
+  }
+  const ended = new Promise<number>(resolve => {
+    supervisor.on('error', () => resolve(1))
+    supervisor.on('exit', code => resolve(stopping && code === 0 ? 0 : 1))
+  })
+  return { supervisor: supervisor.pid ?? 0, ended, stop }
+}
+
+async function open({ host, port }: Address): Promise<Server> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
+      reject(new BindError(`Cannot listen on ${host}:${port} as ${why}; stop it or choose another port`))
+    })
+    server.listen({ host, port, backlog, exclusive: true }, resolve)
+  })
+  return server
+}
+
+function fdOf(server: Server): number {
+  // Node offers no public way to a listening socket's descriptor; `_handle.fd` has been there since the first versions.
+  const fd = (server as unknown as { _handle: { fd: number } })._handle.fd
+  if (!(fd >= 0)) throw new BindError('Cannot hand the port down as this platform gives no descriptor')
+  return fd
+}

@@ -1,0 +1,216 @@
+// The engine in the control process: what is live, the one way to change it, and the workers that serve it.
+
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Ref } from '../../schema/ref.ts'
+import type { SealKey } from '../../schema/seal.ts'
+import { readCurrent } from '../generation/current.ts'
+import type { Engine, EngineStatus } from '../generation/engine.ts'
+import type { Delta } from '../generation/manifest.ts'
+import { readManifest } from '../generation/manifests.ts'
+import { judgeProbation } from '../generation/probation.ts'
+import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
+import type { Store } from '../store/port.ts'
+import type { Quarantined, Report } from './messages.ts'
+import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
+
+export interface EngineOptions {
+  readonly environment: string
+  readonly dataDirectory: string
+  readonly store: Store
+  readonly sealKey: SealKey | null
+  readonly workers: number
+  readonly sourceRoot: string | null
+  readonly check: SwapOptions['check']
+  readonly libraries: SwapOptions['libraries']
+  readonly onBad: SwapOptions['onBad']
+  readonly announce: SwapOptions['announce']
+  readonly fail: SwapOptions['fail']
+}
+
+/** A service that was running so often when a worker had to be killed is not called any more. */
+const killsToQuarantine = 3
+const killWindowMs = 10 * 60 * 1000
+
+export function linkPath(dataDirectory: string): string {
+  return join(dataDirectory, 'link.sock')
+}
+
+/** Where a worker leaves the name of what it was stuck on. */
+export function blamePath(dataDirectory: string, pid: number): string {
+  return join(dataDirectory, `blame-${pid}.json`)
+}
+
+/** What a previous life left behind, whole: the manifest that `current` names, or that of `current.previous`. */
+export async function readLive(dataDirectory: string): Promise<{ boot: SwapOptions['boot']; recovered: string | null }> {
+  const found = await readCurrent(dataDirectory)
+  if (!found.state) return { boot: null, recovered: found.recovered }
+  try {
+    return { boot: { state: found.state, manifest: await readManifest(dataDirectory, found.state.manifest) }, recovered: found.recovered }
+  } catch (error) {
+    if (!found.previous) throw error
+    const manifest = await readManifest(dataDirectory, found.previous.manifest)
+    return {
+      boot: { state: found.previous, manifest },
+      recovered: `${messageOf(error)}; serial ${found.previous.serial} of current.previous is used`,
+    }
+  }
+}
+
+export async function startEngine(options: EngineOptions & { readonly boot: SwapOptions['boot'] }): Promise<Engine & AsyncDisposable> {
+  const { dataDirectory, store, announce } = options
+  const kills = new Map<string, number[]>()
+  const quarantined = new Map<Ref, string>()
+  let deaths = 0
+  let trial = 0
+  let swap: Swap | undefined
+
+  const workers: ConnectedWorkers = await acceptWorkers({
+    socketPath: linkPath(dataDirectory),
+    welcome: () => ({
+      sealKey: options.sealKey?.transfer() ?? null,
+      workers: options.workers,
+      quarantined: quarantineList(),
+      hasLive: (swap?.live().generation ?? 0) > 0,
+      sourceRoot: options.sourceRoot,
+    }),
+    onUp: worker => void swap?.bringUp(worker),
+    onDown: ({ id, pid, life }) => {
+      announce('worker.gone', { worker: id, pid })
+      void afterDeath(pid, life)
+    },
+    onReport: (_worker, report) => judge(report),
+    acquire: (name, life, ttlMs) => store.acquireLease(name, life, ttlMs, Date.now()),
+    release: (name, life, term) => store.releaseLease(name, life, term),
+    journal: ({ type, body }) => void store.appendJournal(type, body),
+  })
+  const started = await createSwap({ ...options, workers, boot: options.boot, now: Date.now })
+  swap = started
+  for (const worker of workers.list()) void started.bringUp(worker)
+
+  return {
+    live: started.live,
+    apply: async request => {
+      const outcome = await started.apply(request)
+      if (outcome.kind === 'live') pardon(request.delta)
+      return outcome
+    },
+    rollback: started.rollback,
+    endProbation: async actor => {
+      announce('probation.cut', { actor })
+      return await started.endProbation()
+    },
+    status,
+    manifestOf: started.manifestOf,
+    async invoke(invocation) {
+      const worker = serving()
+      if (!worker)
+        return {
+          kind: 'failed',
+          status: 503,
+          problem: { title: 'Service Unavailable', status: 503, detail: 'No worker serves yet' },
+          elapsedMs: 0,
+        }
+      return await workers.invoke(worker.id, invocation, (invocation.deadlineMs ?? 60_000) + 5_000)
+    },
+    async ping(ref) {
+      const worker = serving()
+      if (!worker) return { ok: false, elapsedMs: 0, reason: 'No worker serves yet' }
+      return await workers.ping(worker.id, ref)
+    },
+    async [Symbol.asyncDispose]() {
+      await started[Symbol.asyncDispose]()
+      await workers[Symbol.asyncDispose]()
+    },
+  }
+
+  function serving() {
+    return workers.list().find(worker => worker.live === started.live().generation && worker.live > 0)
+  }
+
+  function status(): EngineStatus {
+    const { serial, generation, manifest, digest, probationUntil } = started.live()
+    const reports = workers.reports()
+    return {
+      live: { serial, generation, revision: manifest.revision, digest, probationUntil },
+      workers: reports.map(({ worker }) => ({
+        id: worker.id,
+        pid: worker.pid,
+        generation: worker.live,
+        state: worker.live === generation && generation > 0 ? 'serving' : 'booting',
+      })),
+      draining: [...new Set(reports.flatMap(({ report }) => report?.draining ?? []))],
+      degraded: [...new Map(reports.flatMap(({ report }) => report?.degraded ?? []).map(one => [one.ref, one])).values()],
+      quarantined: quarantineList(),
+      leaks: reports.flatMap(({ report }) => report?.leaks ?? []),
+    }
+  }
+
+  function judge(report: Report): void {
+    const current = started.probation()
+    if (!current || report.health.generation !== current.generation) return
+    if (trial !== current.generation) {
+      trial = current.generation
+      deaths = 0
+    }
+    const health = workers.reports().flatMap(each => (each.report?.health.generation === current.generation ? [each.report.health] : []))
+    const reason = judgeProbation({ deaths, health, changed: new Set(current.pairs.map(([ref]) => ref)) })
+    if (reason !== null) void started.failProbation(reason)
+  }
+
+  async function afterDeath(pid: number, life: string): Promise<void> {
+    deaths += 1
+    for (const lease of await store.listLeases())
+      if (lease.holder === life && !isAlive(pid)) await store.releaseLease(lease.name, life, lease.term)
+    const blame = await takeBlame(pid)
+    if (blame) {
+      announce('worker.blamed', { pid, ref: blame.name, reason: blame.reason })
+      const recent = [...(kills.get(blame.name) ?? []), Date.now()].filter(at => Date.now() - at < killWindowMs)
+      kills.set(blame.name, recent)
+      if (recent.length >= killsToQuarantine) {
+        quarantined.set(blame.name as Ref, `it ${blame.reason} and took ${recent.length} workers with it`)
+        announce('service.quarantined', { ref: blame.name, kills: recent.length })
+        workers.quarantine(quarantineList())
+      }
+    }
+    const current = started.probation()
+    if (current && trial === current.generation) {
+      const reason = judgeProbation({ deaths, health: [], changed: new Set() })
+      if (reason !== null) await started.failProbation(reason)
+    }
+  }
+
+  async function takeBlame(pid: number): Promise<{ name: string; reason: string } | null> {
+    const path = blamePath(dataDirectory, pid)
+    const text = await readFile(path, 'utf8').catch(() => null) // None is written where nothing was stuck.
+    await rm(path, { force: true })
+    return text === null ? null : (JSON.parse(text) as { name: string; reason: string }) // written by a worker of ours
+  }
+
+  /** A service that changed gets another chance. */
+  function pardon(delta: Delta): void {
+    let pardoned = false
+    for (const { resource } of delta.set) {
+      kills.delete(resource.ref)
+      pardoned = quarantined.delete(resource.ref) || pardoned
+    }
+    if (pardoned) workers.quarantine(quarantineList())
+  }
+
+  function quarantineList(): Quarantined[] {
+    return [...quarantined].map(([ref, reason]) => ({ ref, reason }))
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false // ESRCH: it is gone
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,43 @@
+// The thread behind lifeline.ts: beats while the main loop turns, and ends the process when the supervisor is gone.
+
+import { writeFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { parentPort, workerData } from 'node:worker_threads'
+
+const { fd, shared, blamePath } = workerData as { fd: number; shared: SharedArrayBuffer; blamePath: string | null } // given by lifeline.ts
+const beatMs = 500
+const stuckMs = 2000
+const cells = new Int32Array(shared)
+const pipe = new Socket({ fd, readable: true, writable: true })
+let names: readonly string[] = []
+let turns = -1
+let turnedAt = Date.now()
+let blamed = false
+
+pipe.on('error', endProcess)
+pipe.on('close', endProcess)
+pipe.resume()
+parentPort?.on('message', (given: readonly string[]) => {
+  names = given
+})
+setInterval(beat, beatMs)
+
+function beat(): void {
+  const seen = Atomics.load(cells, 0)
+  if (seen !== turns) {
+    turns = seen
+    turnedAt = Date.now()
+    blamed = false
+    pipe.write('.')
+  } else if (!blamed && Date.now() - turnedAt > stuckMs) {
+    blamed = true
+    const name = names[Atomics.load(cells, 1) - 1]
+    if (blamePath !== null && name !== undefined) writeFileSync(blamePath, JSON.stringify({ name, reason: 'blocked the event loop' }))
+  }
+}
+
+// The main thread may be stuck: it is asked first, and killed half a second later.
+function endProcess(): void {
+  parentPort?.postMessage('orphaned')
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 500)
+}

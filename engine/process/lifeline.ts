@@ -1,0 +1,37 @@
+// The pipe between the supervisor and each child. Its end means that the supervisor is gone: the child must not outlive it.
+// A byte a second means that the child's event loop turns: the supervisor kills a child that is silent for too long.
+// Both run in a thread of their own, since a loop that user code blocks can neither beat nor notice.
+
+import { Worker } from 'node:worker_threads'
+
+export interface Lifeline {
+  /** What the loop works on, by index into the names given last; written before each call, read when the loop is stuck. */
+  blame(index: number): void
+  /** The names `blame` counts by. */
+  name(names: readonly string[]): void
+}
+
+/** Milliseconds between two turns of the loop that the thread must see. */
+const turnMs = 200
+
+/**
+ * Takes over `fd`, the child's end of the pipe.
+ * @param blamePath file that names what the loop was stuck on, written after two seconds without a turn
+ */
+export function holdLifeline(fd: number, blamePath: string | null): Lifeline {
+  const shared = new SharedArrayBuffer(8)
+  const cells = new Int32Array(shared) // [turns, blamed index + 1]
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const thread = new Worker(new URL(`./lifeline-thread.${extension}`, import.meta.url), {
+    workerData: { fd, shared, blamePath },
+    execArgv: [],
+    env: {},
+  })
+  thread.unref()
+  thread.on('message', () => process.exit(1))
+  setInterval(() => Atomics.add(cells, 0, 1), turnMs).unref()
+  return {
+    blame: index => Atomics.store(cells, 1, index + 1),
+    name: names => thread.postMessage(names),
+  }
+}

@@ -1,0 +1,109 @@
+// What control and workers say to each other over the link. Everything is JSON; a method's body and answer stand here.
+
+import type { JsonObject } from '../../schema/json.ts'
+import type { Ref } from '../../schema/ref.ts'
+import type { Module } from '../../schema/resource.ts'
+import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
+import type { Entry, Settings } from '../generation/manifest.ts'
+
+/** worker → control, first call on a new link. */
+export interface Hello {
+  readonly id: number
+  readonly pid: number
+  /** Unique to this life of the worker: what a lease is held by. */
+  readonly life: string
+  /** Generations it holds, with the manifest each was built from. */
+  readonly held: readonly { readonly generation: number; readonly manifest: string }[]
+  /** 0: none. */
+  readonly live: number
+}
+
+export interface Welcome {
+  /** Opens sealed values (base64); null: resources with secrets stay closed. */
+  readonly sealKey: string | null
+  readonly workers: number
+  readonly quarantined: readonly Quarantined[]
+  /** False while control holds no generation at all: the worker listens and answers 503. */
+  readonly hasLive: boolean
+  /** Working tree that code is shown under; null: the names in the tree. */
+  readonly sourceRoot: string | null
+}
+
+export interface Quarantined {
+  readonly ref: Ref
+  readonly reason: string
+}
+
+/** control → worker: begins a generation. Parts follow, then `prepare`. */
+export interface Begin {
+  readonly generation: number
+  /** Name of the manifest, for Hello. */
+  readonly manifest: string
+  /** The held generation that the parts change; null: nothing, the parts are the whole. */
+  readonly base: number | null
+  readonly revision: string | null
+  readonly settings: Settings
+  readonly lockfile: string | null
+  /** Where the npm libraries of that lockfile are. */
+  readonly libraries: string | null
+  /** warn-all: a way back or a boot, which no far end may refuse. */
+  readonly preflight: 'require' | 'warn' | 'warn-all'
+}
+
+export interface Part {
+  readonly generation: number
+  readonly set: readonly Entry[]
+  readonly unset: readonly Ref[]
+  readonly modules: readonly Module[]
+}
+
+export interface Activate {
+  readonly generation: number
+  /** What was live stays warm as the fallback; else it drains at once. */
+  readonly keepPrevious: boolean
+  readonly drainMs: number
+}
+
+/** worker → control, a few times a second, only where something changed. */
+export interface Report {
+  readonly live: number
+  /** Generations that still have calls in flight or wait for their deadline. */
+  readonly draining: readonly number[]
+  readonly degraded: readonly { readonly ref: Ref; readonly reason: string; readonly since: string }[]
+  readonly leaks: readonly { readonly path: string; readonly count: number; readonly holders: readonly string[] }[]
+  /** Since the live generation was activated. */
+  readonly health: Health
+}
+
+export interface Health {
+  readonly generation: number
+  readonly requests: number
+  readonly serverErrors: number
+  /** Share of 5xx among the requests of the minute before the live generation was activated; null where there were none. */
+  readonly previousShare: number | null
+  /** service → its first calls on this generation and how many of them ended in an unmapped error. */
+  readonly services: Readonly<Record<string, { readonly calls: number; readonly unmapped: number }>>
+}
+
+/** Methods a worker answers. */
+export interface WorkerMethods {
+  begin(body: Begin): Promise<void>
+  part(body: Part): Promise<void>
+  prepare(body: { readonly generation: number }): Promise<void>
+  abort(body: { readonly generation: number }): Promise<void>
+  activate(body: Activate): Promise<void>
+  /** Resolves at once; the worker says `drained` when it is. */
+  drain(body: { readonly generation: number; readonly deadlineMs: number }): Promise<void>
+  quarantine(body: { readonly list: readonly Quarantined[] }): Promise<void>
+  invoke(body: Invocation): Promise<InvocationOutcome>
+  ping(body: { readonly ref: Ref }): Promise<{ readonly ok: boolean; readonly elapsedMs: number; readonly reason: string | null }>
+}
+
+/** Methods control answers. */
+export interface ControlMethods {
+  hello(body: Hello): Promise<Welcome>
+  report(body: Report): void
+  acquire(body: { readonly name: string; readonly ttlMs: number }): Promise<{ readonly term: number } | null>
+  release(body: { readonly name: string; readonly term: number }): Promise<boolean>
+  journal(body: { readonly type: string; readonly body: JsonObject }): void
+}

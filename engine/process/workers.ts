@@ -1,0 +1,194 @@
+// Control's end of the links: accepts workers on the Unix socket, speaks for each as a WorkerPort, and gathers their reports.
+
+import { once } from 'node:events'
+import { chmod, rm } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
+import type { Ref } from '../../schema/ref.ts'
+import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
+import type { Delta } from '../generation/manifest.ts'
+import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
+import { type Link, LinkError, openLink } from './link.ts'
+import type { Begin, ControlMethods, Hello, Part, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
+
+export interface WorkersOptions {
+  readonly socketPath: string
+  readonly welcome: () => Welcome
+  /** A worker said hello, or came back. */
+  readonly onUp: (worker: WorkerPort) => void
+  readonly onDown: (worker: { readonly id: number; readonly pid: number; readonly life: string }) => void
+  readonly onReport: (worker: WorkerPort, report: Report) => void
+  readonly acquire: (name: string, life: string, ttlMs: number) => Promise<{ readonly term: number } | null>
+  readonly release: (name: string, life: string, term: number) => Promise<boolean>
+  readonly journal: ControlMethods['journal']
+}
+
+export interface ConnectedWorkers extends Workers, AsyncDisposable {
+  /** Runs a service on that worker. */
+  invoke(id: number, invocation: Invocation, timeoutMs: number): Promise<InvocationOutcome>
+  ping(id: number, ref: Ref): Promise<Awaited<ReturnType<WorkerMethods['ping']>>>
+  reports(): readonly { readonly worker: WorkerPort; readonly report: Report | null }[]
+  quarantine(list: readonly Quarantined[]): void
+}
+
+/** Entries of one part: its JSON stays some tens of kilobytes, so that no end parses for long. */
+const partEntries = 60
+const prepareTimeoutMs = 120_000
+const activateTimeoutMs = 10_000
+
+export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedWorkers> {
+  const connected = new Map<Link, Connection>()
+  const waiting = new Set<() => void>()
+  await rm(options.socketPath, { force: true })
+  const server = createServer(accept)
+  server.listen(options.socketPath)
+  await once(server, 'listening')
+  await chmod(options.socketPath, 0o600)
+
+  return {
+    list,
+    until,
+    invoke: (id, invocation, timeoutMs) => linkOf(id).call('invoke', invocation, { timeoutMs }),
+    ping: (id, ref) => linkOf(id).call('ping', { ref }),
+    reports: () => [...connected.values()].map(({ port, report }) => ({ worker: port, report })),
+    quarantine: list => {
+      for (const { link } of connected.values()) link.notify('quarantine', { list })
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { link } of connected.values()) link.close()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+
+  function list(): readonly WorkerPort[] {
+    return [...connected.values()].map(({ port }) => port).sort((a, b) => a.id - b.id)
+  }
+
+  function until(holds: (list: readonly WorkerPort[]) => boolean, ms: number): Promise<boolean> {
+    return new Promise(resolve => {
+      const look = () => {
+        if (holds(list())) end(true)
+      }
+      const end = (held: boolean) => {
+        clearTimeout(timer)
+        waiting.delete(look)
+        resolve(held)
+      }
+      const timer = setTimeout(end, ms, false)
+      waiting.add(look)
+      look()
+    })
+  }
+
+  function linkOf(id: number): Link {
+    const connection = [...connected.values()].find(candidate => candidate.port.id === id)
+    if (!connection) throw new LinkError(`Cannot call worker ${id} as it is not connected`)
+    return connection.link
+  }
+
+  function changed(): void {
+    for (const look of [...waiting]) look()
+  }
+
+  function accept(socket: Socket): void {
+    let connection: Connection | undefined
+    const link = openLink(socket, {
+      hello: (hello: Hello): Welcome => {
+        connection = connect(link, hello, changed)
+        connected.set(link, connection)
+        // The answer goes out first: it opens the seals that what follows needs.
+        setImmediate(() => {
+          if (connection) options.onUp(connection.port)
+          changed()
+        })
+        return options.welcome()
+      },
+      report: (report: Report) => {
+        if (!connection) return
+        connection.report = report
+        options.onReport(connection.port, report)
+        changed()
+      },
+      acquire: async ({ name, ttlMs }: { name: string; ttlMs: number }) =>
+        connection ? await options.acquire(name, connection.hello.life, ttlMs) : null,
+      release: async ({ name, term }: { name: string; term: number }) =>
+        connection ? await options.release(name, connection.hello.life, term) : false,
+      journal: options.journal,
+    } satisfies ControlMethodsOnWire)
+    void link.closed.then(() => {
+      connected.delete(link)
+      if (connection) options.onDown(connection.hello)
+      changed()
+    })
+  }
+}
+
+// A method may answer at once where the port says it promises.
+type ControlMethodsOnWire = { readonly [Method in keyof ControlMethods]: (body: never) => unknown }
+
+interface Connection {
+  readonly link: Link
+  readonly hello: Hello
+  readonly port: WorkerPort
+  report: Report | null
+}
+
+function connect(link: Link, hello: Hello, changed: () => void): Connection {
+  const held = new Set(hello.held.map(({ generation }) => generation))
+  let live = hello.live
+  const connection: Connection = {
+    link,
+    hello,
+    report: null,
+    port: {
+      id: hello.id,
+      pid: hello.pid,
+      get live() {
+        return live
+      },
+      get draining() {
+        return connection.report?.draining ?? []
+      },
+      holds: generation => held.has(generation),
+      async prepare(order) {
+        const { base, delta, whole, ...begin } = order
+        const isBased = base !== 0 && held.has(base)
+        await link.call('begin', { ...begin, base: isBased ? base : null } satisfies Begin)
+        for (const part of partsOf(order, isBased ? delta : wholeOf(order))) await link.call('part', part)
+        await link.call('prepare', { generation: order.generation }, { timeoutMs: prepareTimeoutMs })
+        held.add(order.generation)
+      },
+      async abort(generation) {
+        held.delete(generation)
+        await link.call('abort', { generation })
+      },
+      async activate(generation, { keepPrevious, drainMs }) {
+        await link.call('activate', { generation, keepPrevious, drainMs }, { timeoutMs: activateTimeoutMs })
+        if (!keepPrevious) held.delete(live)
+        live = generation
+        held.add(generation)
+        changed()
+      },
+      async drain(generation, deadlineMs) {
+        held.delete(generation)
+        await link.call('drain', { generation, deadlineMs })
+      },
+      dismiss() {
+        link.close()
+        process.kill(hello.pid, 'SIGKILL')
+      },
+    },
+  }
+  return connection
+}
+
+function wholeOf({ whole, delta }: PrepareOrder): Delta {
+  return { ...delta, set: [...whole.entries.values()], unset: [], modules: [...whole.modules.values()] }
+}
+
+function* partsOf({ generation }: PrepareOrder, delta: Delta): Generator<Part> {
+  for (const module of delta.modules) yield { generation, set: [], unset: [], modules: [module] }
+  for (let at = 0; at < delta.set.length; at += partEntries)
+    yield { generation, set: delta.set.slice(at, at + partEntries), unset: [], modules: [] }
+  if (delta.unset.length > 0) yield { generation, set: [], unset: delta.unset, modules: [] }
+}
