@@ -7,7 +7,7 @@ export interface ServiceSpec {
   /** Path of the file in the tree, such as `services/client/get-client.ts`. */
   readonly path: string
   /** The name it is exported under; `default` for a default export. */
-  readonly export: string
+  readonly exportName: string
   readonly description: string | null
   /** JSON Schema of the models; null: any payload. */
   readonly input: JsonObject | null
@@ -20,12 +20,12 @@ export interface ServiceSpec {
 
 /** Reads the spec of a service. Compilation wrote it, so what does not fit is a broken promise of ours. */
 export function serviceSpecOf(spec: JsonObject): ServiceSpec {
-  const { path, modules } = spec
-  if (typeof path !== 'string' || typeof spec.export !== 'string' || !isObject(modules) || !(path in modules))
-    throw new TypeError('Cannot load a service as its spec names no path, export and modules that hold the path')
+  const { path, exportName, modules } = spec
+  if (typeof path !== 'string' || typeof exportName !== 'string' || !isObject(modules) || !(path in modules))
+    throw new TypeError('Cannot load a service as its spec names no path, exportName and modules that hold the path')
   return {
     path,
-    export: spec.export,
+    exportName,
     description: typeof spec.description === 'string' ? spec.description : null,
     input: isObject(spec.input) ? spec.input : null,
     output: isObject(spec.output) ? spec.output : null,

@@ -1,0 +1,98 @@
+// Where compiled code came from: positions and stacks in terms of the TypeScript file its author wrote.
+
+import { SourceMap } from 'node:module'
+import type { Module } from '../../schema/resource.ts'
+
+export interface CodePosition {
+  /** Path in the tree. */
+  readonly path: string
+  /** From 1. */
+  readonly line: number
+  readonly column: number
+}
+
+interface Known {
+  readonly module: Module
+  map: SourceMap | null
+}
+
+/** Files of loaded service code by the name V8 knows them under. Of two generations of one file name, the one loaded last answers. */
+export class SourceMaps {
+  readonly #files = new Map<string, Known>()
+
+  add(file: string, module: Module): void {
+    this.#files.set(file, { module, map: null })
+  }
+
+  delete(file: string, module: Module): void {
+    if (this.#files.get(file)?.module === module) this.#files.delete(file)
+  }
+
+  /** The place in TypeScript of a place in compiled code, both from 1; undefined where `file` is no service code. */
+  positionOf(file: string, line: number, column: number): CodePosition | undefined {
+    const known = this.#files.get(file)
+    if (known === undefined) return undefined
+    // Parsed once, and only for code that shows up in a stack.
+    known.map ??= new SourceMap(JSON.parse(known.module.map))
+    const entry = known.map.findEntry(line - 1, column - 1)
+    const { path } = known.module
+    return 'originalLine' in entry ? { path, line: entry.originalLine + 1, column: entry.originalColumn + 1 } : { path, line, column }
+  }
+
+  /** The nearest place in service code that `error` came through; undefined where there is none. */
+  originOf(error: unknown): CodePosition | undefined {
+    for (const frame of framesOf(error)) {
+      const position = this.positionOf(frame.file, frame.line, frame.column)
+      if (position !== undefined) return position
+    }
+    return undefined
+  }
+
+  /** The stack with every place in service code given in TypeScript; what is no error is described. */
+  mapStack(error: unknown): string {
+    return stackOf(error)
+      .split('\n')
+      .map(text =>
+        text.replace(framePattern, (whole, file: string, line: string, column: string) => {
+          const position = this.positionOf(fileOf(file), Number(line), Number(column))
+          return position === undefined ? whole : `${position.path}:${position.line}:${position.column}`
+        }),
+      )
+      .join('\n')
+  }
+}
+
+// `at name (file:line:column)`, `at file:line:column`, also behind `async` and `new`.
+const framePattern = /(?<=\(|at |async )((?:file:\/\/)?\/[^()]*?|[^\s():][^()]*?):(\d+):(\d+)(?=\)?$)/
+
+function framesOf(error: unknown): { file: string; line: number; column: number }[] {
+  const stack = stackOf(error)
+  const frames = stack.split('\n').flatMap(text => {
+    if (!/^\s+at /.test(text)) return []
+    const [, file, line, column] = framePattern.exec(text) ?? []
+    return file === undefined ? [] : [{ file: fileOf(file), line: Number(line), column: Number(column) }]
+  })
+  // A syntax error names its place above the stack: `file:line`, the text of the line, then carets.
+  const [, file, line, caret] = /^(\/.*?|[^\s:][^\n]*?):(\d+)\n[^\n]*\n([^\n]*)\^/.exec(stack) ?? []
+  return file === undefined
+    ? frames
+    : [{ file: fileOf(file), line: Number(line), column: (caret ?? '').indexOf('^') + 1 || (caret ?? '').length + 1 }, ...frames]
+}
+
+function fileOf(text: string): string {
+  return text.startsWith('file://') ? decodeURIComponent(text.slice('file://'.length)) : text
+}
+
+function stackOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'stack' in error && typeof error.stack === 'string') return error.stack
+  return `Thrown: ${describe(error)}`
+}
+
+function describe(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    // An object without a prototype, or with a toString that throws, has no words of its own.
+    return Object.prototype.toString.call(value)
+  }
+}
