@@ -38,6 +38,12 @@ function findingOf(error: ErrorObject, document: Json, owner: string, names: rea
   switch (error.keyword) {
     case 'if':
       return undefined // its `then` says the same, better
+    case 'propertyNames':
+      return {
+        code: 'INVALID_VALUE',
+        message: `Cannot use a name in ${field} as it must be letters, digits and underscores, and not begin with a digit`,
+        pointer: `${pointer}/${escaped(String(error.params.propertyName))}`,
+      }
     case 'required': {
       const missing: string = error.params.missingProperty
       return {
@@ -70,9 +76,16 @@ function findingOf(error: ErrorObject, document: Json, owner: string, names: rea
       }
     }
     default:
-      if (isTemplate(error.data)) return undefined // judged when the secret is known, by the one who uses it
-      return { code: 'INVALID_VALUE', message: `Cannot use the value of ${field} as it ${error.message ?? 'does not fit'}`, pointer }
+      // The secret of a template is judged by the one who uses it; a fault of a name is told by `propertyNames`.
+      if (isTemplate(error.data) || error.propertyName !== undefined) return undefined
+      return { code: 'INVALID_VALUE', message: `Cannot use the value of ${field} as it ${reasonOf(error, parent)}`, pointer }
   }
+}
+
+function reasonOf(error: ErrorObject, schema: JsonObject): string {
+  const [example] = Array.isArray(schema.examples) ? schema.examples : []
+  if (error.keyword === 'pattern' && example !== undefined) return `does not have the form that is accepted: such as "${example}"`
+  return error.message ?? 'does not fit'
 }
 
 /** A text that still holds an expression: its secret is filled in where the resource is built. */

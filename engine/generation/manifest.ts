@@ -2,6 +2,7 @@
 // A manifest is a value: `applied(manifest, delta)` gives the next one and shares what did not change.
 
 import type { Digest } from '../../schema/digest.ts'
+import type { EnvironmentSettings } from '../../schema/environment.ts'
 import type { Ref, Revision } from '../../schema/ref.ts'
 import type { Module, Resource } from '../../schema/resource.ts'
 
@@ -22,21 +23,7 @@ export interface Entry {
 }
 
 /** What the environment decides about the running of a generation; policy that is judged later is kept with it. */
-export interface Settings {
-  readonly environment: string
-  readonly mode: 'git' | 'live'
-  readonly requireSecurity: boolean
-  readonly preflight: 'require' | 'warn'
-  readonly probationMs: number
-  readonly auto: boolean
-  readonly prune: boolean
-  /** Percentage (`{ percent: 10 }`) or count of live git-origin resources without services. */
-  readonly maxDeletes: { readonly percent: number } | { readonly count: number }
-  /** Six-field or five-field cron; null: the server's default. */
-  readonly schedule: string | null
-  /** Process variables a template may read. */
-  readonly env: readonly string[]
-}
+export type Settings = EnvironmentSettings
 
 export interface Manifest {
   /** What was compiled; null before the first apply. */

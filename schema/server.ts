@@ -1,0 +1,101 @@
+// plumb.yaml, typed: what the operator decides about one server, outside the estate.
+
+import { isIP } from 'node:net'
+import { createReader } from './document.ts'
+import { maxDeletesOf } from './environment.ts'
+import type { Finding } from './finding.ts'
+import type { PlumbYaml } from './generated/server.ts'
+import type { JsonObject } from './json.ts'
+import type { Floors } from './policy.ts'
+import schema from './server.json' with { type: 'json' }
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface ServerConfig {
+  readonly environment: string
+  readonly source: { readonly git: string; readonly ref: string; readonly allowLocal: boolean }
+  readonly listen: { readonly channels: Address; readonly admin: Address }
+  readonly data: string
+  /** `seal` is the path of the key file; null: the default place. */
+  readonly keys: { readonly seal: string | null }
+  readonly policy: Floors
+  /** Null: decided by the number of processors. */
+  readonly workers: number | null
+}
+
+export interface ReadServerConfig {
+  readonly config: ServerConfig
+  readonly findings: readonly Finding[]
+}
+
+/** Reads a parsed plumb.yaml. Never throws; a field with a finding counts as absent. Paths stay as written. */
+export function readServerConfig(declared: JsonObject): ReadServerConfig {
+  const read = readDeclared(declared)
+  const findings = [...read.findings]
+  // checked against the schema its type is generated from; what did not fit was taken out
+  const document = read.document as Partial<PlumbYaml>
+  const git = document.source?.git ?? ''
+  const allowLocal = document.source?.allowLocal ?? false
+  if (isLocalSource(git) && !allowLocal) findings.push(localSource)
+  const maxDeletes = maxDeletesOf(document.policy?.maxDeletes)
+  const { requireSecurity, prune } = document.policy ?? {}
+  return {
+    config: {
+      environment: document.environment ?? '',
+      source: { git, ref: document.source?.ref ?? 'main', allowLocal },
+      listen: {
+        channels: readAddress('channels', document.listen?.channels ?? '127.0.0.1:17010', findings),
+        admin: readAddress('admin', document.listen?.admin ?? '127.0.0.1:8183', findings),
+      },
+      data: document.data ?? '',
+      keys: { seal: document.keys?.seal ?? null },
+      policy: {
+        ...(requireSecurity === undefined ? {} : { requireSecurity }),
+        ...(prune === undefined ? {} : { prune }),
+        ...(maxDeletes === undefined ? {} : { maxDeletes }),
+      },
+      workers: document.workers ?? null,
+    },
+    findings,
+  }
+}
+
+const readDeclared = createReader(schema)
+
+/** Whether a git URL names a path of this machine: anything but `scheme://…` of a network protocol and `host:path` of SSH. */
+export function isLocalSource(git: string): boolean {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(git)) return /^file:/i.test(git)
+  return git !== '' && !/^(?:[^\s/@]+@)?(?:[^\s/:@]{2,}|\[[0-9a-f:]+\]):(?!:)/i.test(git)
+}
+
+const localSource: Finding = {
+  code: 'INVALID_VALUE',
+  message: 'Cannot use "source.git" as it names a path on this machine; set "source.allowLocal: true" where that is meant',
+  pointer: '/source/git',
+}
+
+function readAddress(name: 'channels' | 'admin', text: string, findings: Finding[]): Address {
+  const colon = text.lastIndexOf(':')
+  const host = text.slice(0, colon).replace(/^\[|\]$/g, '')
+  const port = Number(text.slice(colon + 1))
+  const pointer = `/listen/${name}`
+  if (port > 65_535)
+    findings.push({ code: 'INVALID_VALUE', message: `Cannot use the port of "listen.${name}": accepted is 0 to 65535`, pointer })
+  if (!isLoopback(host)) {
+    const reason = 'this version serves without TLS and therefore listens on loopback addresses only'
+    findings.push({
+      code: 'NOT_ENFORCED',
+      message: `Cannot use the address of "listen.${name}" as ${reason}: accepted is 127.0.0.1`,
+      pointer,
+    })
+  }
+  return { host, port }
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true
+  return isIP(host) === 4 && host.startsWith('127.')
+}
