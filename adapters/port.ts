@@ -43,6 +43,8 @@ export interface Surroundings {
   /** How many workers share one server's pools and caps; an instance takes its part. */
   readonly workers: number
   readonly log: Log
+  /** A number from 0 up to 1, for jitter; `Math.random` where absent. */
+  readonly random?: () => number
 }
 
 export interface Log {
@@ -54,15 +56,34 @@ export interface Log {
 /** Finds what the same generation sees of another resource; undefined where no such resource is. */
 export type Resolve = (ref: Ref) => unknown
 
+/** What a generation sees of an adapter that has `ping`. */
+export interface Connection<Client = unknown> {
+  /** Null only where the resource is closed; `status` says why. */
+  readonly client: Client | null
+  /** Whether calls have a chance; `reason` completes "Cannot use … as". Costs nothing, asks nobody. */
+  status(): { readonly ready: true; readonly reason: null } | { readonly ready: false; readonly reason: string }
+}
+
 export interface Adapter<Instance = unknown, View = Instance> {
   readonly traits?: Partial<Traits>
   /** Instances with equal keys are one; `resource.instanceKey` where absent. */
   shareKey?(resource: Resource): string
   /** Builds an instance. Opens nothing that takes in work; may create lazily connecting clients. Throws only for what can never work. */
   prepare(declared: Declared, surroundings: Surroundings): Promise<Instance> | Instance
-  /** What one generation sees; the instance itself where absent. Called anew when the resource or one it refers to changed. */
+  /**
+   * What one generation sees; the instance itself where absent. Called anew when the resource or one it refers to changed.
+   * Of an adapter that has `ping`, generations see a `Connection` whose client this is.
+   */
   view?(instance: Instance, declared: Declared, resolve: Resolve): View
-  /** Checks the far end. Throws with the reason. Absent: nothing to check, always ready. */
+  /**
+   * What one generation sees of a closed resource, for which nothing is prepared.
+   * Absent: a `Connection` without client where the adapter has `ping`, else `{ closed: reason }`.
+   */
+  closed?(declared: Declared, reason: string, resolve: Resolve): unknown
+  /**
+   * Checks the far end. Throws an error whose message completes "Cannot prepare … as": it names host, port, user and the
+   * server's code, never a secret. Absent: nothing to check, always ready.
+   */
   ping?(instance: Instance, signal: AbortSignal): Promise<void>
   /** Begins intake. */
   start?(instance: Instance): Promise<void> | void

@@ -1,0 +1,355 @@
+// Builds generation N+1 beside N: instances it shares are retained, new ones prepared and pinged, views made anew only where
+// the change is seen. Nothing that runs is touched; a build that fails closes what it opened.
+
+import type { Declared, Surroundings } from '../../adapters/port.ts'
+import { messageOf } from '../../adapters/redact.ts'
+import type { AdapterRow, AdapterTable } from '../../adapters/table.ts'
+import { prepareInstance, type Wrapped } from '../../adapters/wrap.ts'
+import type { Ref } from '../../schema/ref.ts'
+import { partsOf } from '../../schema/ref.ts'
+import type { Secret } from '../../schema/secret.ts'
+import type { Route, Router } from '../plane/route.ts'
+import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
+import { BuiltGeneration } from './built.ts'
+import type { Instances, SharedInstance } from './instances.ts'
+import type { Entry, Manifest } from './manifest.ts'
+import { createSlices, type Slices } from './slice.ts'
+
+/** How many connections are opened and pinged at a time. */
+const concurrency = 32
+/** How long a build that only warns waits for the first answers; the rest is learned while it is live. */
+const warnPatienceMs = 250
+
+export class PrepareError extends Error {
+  /** Every reason, each a sentence. */
+  readonly reasons: readonly string[]
+  readonly refs: readonly Ref[]
+  readonly retryable: boolean
+
+  constructor(failures: readonly Failure[]) {
+    super(failures.map(failure => failure.reason).join('\n'))
+    this.name = 'PrepareError'
+    this.reasons = failures.map(failure => failure.reason)
+    this.refs = failures.map(failure => failure.ref)
+    this.retryable = failures.every(failure => failure.retryable)
+  }
+}
+
+interface Failure {
+  readonly ref: Ref
+  readonly reason: string
+  readonly retryable: boolean
+}
+
+export interface BuildRequest {
+  readonly number: number
+  /** The generation this one is built beside and shares with; null at boot. */
+  readonly base: BuiltGeneration | null
+  readonly manifest: Manifest
+  /** What differs from the base; null: found by comparing. */
+  readonly delta: { readonly changed: readonly Ref[]; readonly removed: readonly Ref[] } | null
+  readonly table: AdapterTable
+  readonly instances: Instances
+  readonly surroundings: Surroundings
+  /** The empty router to begin with where there is no base. */
+  readonly router: Router
+  /** What an unreachable connection means that does not say itself. `warn-all`, for booting: also where it says. */
+  readonly preflight: 'require' | 'warn' | 'warn-all'
+  /** The secrets of an entry by JSON pointer. What it throws keeps that resource closed, and no other. */
+  readonly unseal: (entry: Entry) => ReadonlyMap<string, Secret>
+  readonly signal?: AbortSignal
+}
+
+/** @throws PrepareError with every reason; the base is untouched and what the build opened is closed */
+export async function buildGeneration(request: BuildRequest): Promise<BuiltGeneration> {
+  const build = new Build(request)
+  try {
+    return await build.run()
+  } catch (error) {
+    await build.undo()
+    throw error
+  }
+}
+
+class Build {
+  readonly #request: BuildRequest
+  readonly #slices: Slices
+  readonly #declared = new Map<Ref, Declared>()
+  readonly #held: SharedInstance[] = []
+  readonly #failures: Failure[] = []
+  #sealedOff = new Map<Ref, string>()
+  #instances = new Map<Ref, SharedInstance>()
+  #views = new Map<Ref, unknown>()
+  #isUndone = false
+
+  constructor(request: BuildRequest) {
+    this.#request = request
+    this.#slices = createSlices({ signal: request.signal })
+  }
+
+  async run(): Promise<BuiltGeneration> {
+    const { number, base, manifest, router } = this.#request
+    const touched = await this.#touched()
+    const referrers = await referrersAfter(base, manifest, { touched, slices: this.#slices })
+    const reached = await reachedFrom(touched, referrers, this.#slices)
+    const order = await inOrder(reached, manifest, this.#slices)
+
+    await this.#copyBase()
+    await this.#retainShared(touched)
+    await this.#prepareChanged(touched)
+    this.#throwFailures()
+    await this.#preflight(touched)
+    this.#throwFailures()
+    const routes = await this.#makeViews(order, touched)
+    this.#throwFailures()
+
+    return new BuiltGeneration({
+      number,
+      manifest,
+      router: await (base?.router ?? router).replace(routes.removed, routes.added),
+      views: this.#views,
+      instances: this.#instances,
+      intake: await this.#intake(),
+      referrers,
+      sealedOff: this.#sealedOff,
+    })
+  }
+
+  /** Gives back every reference the build took; one that is still being prepared goes back when it arrives. */
+  async undo(): Promise<void> {
+    this.#isUndone = true
+    await Promise.all(this.#held.splice(0).map(shared => this.#request.instances.release(shared)))
+  }
+
+  #throwFailures(): void {
+    this.#request.signal?.throwIfAborted()
+    if (this.#failures.length > 0) throw new PrepareError(this.#failures)
+  }
+
+  /** Changed and removed resources. */
+  async #touched(): Promise<ReadonlySet<Ref>> {
+    const { base, manifest, delta } = this.#request
+    if (!base) return new Set(manifest.entries.keys())
+    if (delta) return new Set([...delta.changed, ...delta.removed])
+    const touched = new Set<Ref>()
+    for (const [ref, entry] of manifest.entries) {
+      if (isChanged(base.manifest.entries.get(ref), entry)) touched.add(ref)
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    for (const ref of base.manifest.entries.keys()) if (!manifest.entries.has(ref)) touched.add(ref)
+    return touched
+  }
+
+  async #copyBase(): Promise<void> {
+    const { base } = this.#request
+    if (!base) return
+    this.#sealedOff = new Map(base.sealedOff)
+    this.#instances = new Map(base.instances)
+    await this.#slices.rest()
+    this.#views = new Map(base.views)
+    await this.#slices.rest()
+  }
+
+  async #retainShared(touched: ReadonlySet<Ref>): Promise<void> {
+    for (const ref of touched) {
+      this.#instances.delete(ref)
+      this.#sealedOff.delete(ref)
+    }
+    for (const shared of this.#instances.values()) {
+      this.#request.instances.retain(shared)
+      this.#held.push(shared)
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+  }
+
+  async #prepareChanged(touched: ReadonlySet<Ref>): Promise<void> {
+    const { manifest } = this.#request
+    const preparing = new Set<Promise<void>>()
+    for (const ref of touched) {
+      const entry = manifest.entries.get(ref)
+      const row = this.#rowOf(ref)
+      if (entry && row) {
+        const prepared = this.#prepare(entry, row)
+        if (prepared) preparing.add(prepared.finally(() => preparing.delete(prepared)))
+        if (preparing.size >= concurrency) await this.#orAborted(Promise.race(preparing))
+      }
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    await this.#orAborted(Promise.all(preparing))
+  }
+
+  async #orAborted(work: Promise<unknown>): Promise<void> {
+    const { signal } = this.#request
+    if (!signal) return void (await work)
+    signal.throwIfAborted()
+    const aborted = Promise.withResolvers<never>()
+    const abort = () => aborted.reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await Promise.race([work, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** The row whose adapter runs in a worker; undefined where a kind runs nothing here. */
+  #rowOf(ref: Ref): AdapterRow | undefined {
+    const row = this.#request.table.get(partsOf(ref).kind)
+    return row?.adapter.traits?.host === 'control' ? undefined : row
+  }
+
+  /** Never rejects. */
+  #prepare(entry: Entry, row: AdapterRow): Promise<void> | null {
+    const { resource } = entry
+    const { instances, surroundings } = this.#request
+    const declared = this.#declare(entry)
+    if (this.#closedReason(entry) !== null) return null
+    const keep = (shared: SharedInstance) => {
+      this.#held.push(shared)
+      this.#instances.set(resource.ref, shared)
+    }
+    try {
+      const acquired = instances.acquire(keyOf(entry, row), () => prepareInstance(row.adapter, declared, surroundings))
+      if (acquired instanceof Promise)
+        return acquired.then(keep, error => this.#fail(resource.ref, error)).then(() => (this.#isUndone ? this.undo() : undefined))
+      keep(acquired)
+    } catch (error) {
+      this.#fail(resource.ref, error)
+    }
+    return null
+  }
+
+  #fail(ref: Ref, error: unknown, retryable = false): void {
+    this.#failures.push({ ref, reason: `Cannot prepare "${ref}" as ${messageOf(error)}`, retryable })
+  }
+
+  #declare(entry: Entry): Declared {
+    const { resource } = entry
+    let declared = this.#declared.get(resource.ref)
+    if (declared) return declared
+    let secrets: ReadonlyMap<string, Secret> = new Map()
+    try {
+      secrets = this.#request.unseal(entry)
+      this.#sealedOff.delete(resource.ref)
+    } catch (error) {
+      this.#sealedOff.set(resource.ref, messageOf(error))
+    }
+    declared = { resource, secrets }
+    this.#declared.set(resource.ref, declared)
+    return declared
+  }
+
+  #closedReason({ resource }: Entry): string | null {
+    if (resource.spec.is_active === false) return 'it is switched off: is_active is false'
+    return resource.closed ?? this.#sealedOff.get(resource.ref) ?? null
+  }
+
+  /** Pings what the base does not hold. */
+  async #preflight(touched: ReadonlySet<Ref>): Promise<void> {
+    const fresh = [...touched].flatMap(ref => {
+      const shared = this.#instances.get(ref)
+      return shared?.wrapped.canPing && this.#request.base?.instances.get(ref) !== shared ? [{ ref, shared }] : []
+    })
+    const required = fresh.filter(({ ref }) => this.#preflightOf(ref) === 'require')
+    const warned = fresh.filter(({ ref }) => this.#preflightOf(ref) !== 'require')
+    const warnedPings = eachOf(warned, async ({ shared }) => {
+      await shared.wrapped.ping()
+      shared.wrapped.watch()
+    })
+    const requiredPings = eachOf(required, async ({ ref, shared }) => {
+      const status = await shared.wrapped.ping()
+      if (!status.ready) this.#fail(ref, new Error(status.reason), true)
+      shared.wrapped.watch()
+    })
+    await this.#orAborted(requiredPings)
+    if (warned.length > 0) await settledWithin(warnedPings, warnPatienceMs, this.#request)
+  }
+
+  #preflightOf(ref: Ref): unknown {
+    const { preflight, manifest } = this.#request
+    if (preflight === 'warn-all') return 'warn'
+    return manifest.entries.get(ref)?.resource.spec.preflight ?? preflight
+  }
+
+  /** Makes the views that can see the change; stops where a view came out as the same object. */
+  async #makeViews(order: readonly Ref[], touched: ReadonlySet<Ref>): Promise<{ removed: Route[]; added: Route[] }> {
+    const { base, manifest } = this.#request
+    const routes: { removed: Route[]; added: Route[] } = { removed: [], added: [] }
+    const moved = new Set<Ref>()
+    const replace = (ref: Ref, view: unknown) => {
+      const former = this.#views.get(ref)
+      if (view === undefined) this.#views.delete(ref)
+      else this.#views.set(ref, view)
+      if (former === view) return
+      moved.add(ref)
+      if (this.#rowOf(ref)?.index !== 'routes') return
+      if (former !== undefined) routes.removed.push(former as Route) // the row says its views are routes
+      if (view !== undefined) routes.added.push(view as Route) // the row says its views are routes
+    }
+    for (const ref of touched) if (!manifest.entries.has(ref) && base?.views.has(ref)) replace(ref, undefined)
+    for (const ref of order) {
+      const entry = manifest.entries.get(ref)
+      if (entry && (touched.has(ref) || entry.resource.refs.some(referent => moved.has(referent)))) {
+        try {
+          replace(ref, this.#viewOf(entry))
+        } catch (error) {
+          this.#fail(ref, error)
+        }
+      }
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    return routes
+  }
+
+  async #intake(): Promise<Map<Wrapped, Ref[]>> {
+    const intake = new Map<Wrapped, Ref[]>()
+    for (const [ref, { wrapped }] of this.#instances) {
+      if (wrapped.hasIntake) {
+        const refs = intake.get(wrapped)
+        if (refs) refs.push(ref)
+        else intake.set(wrapped, [ref])
+      }
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    return intake
+  }
+
+  /** The resource itself where its kind runs nothing here. */
+  #viewOf(entry: Entry): unknown {
+    const { resource } = entry
+    const row = this.#rowOf(resource.ref)
+    if (!row) return resource
+    const declared = this.#declare(entry)
+    const resolve = (ref: Ref) => this.#views.get(ref)
+    const shared = this.#instances.get(resource.ref)
+    if (shared) return shared.wrapped.view(declared, resolve)
+    const reason = this.#closedReason(entry) ?? 'it was not prepared'
+    if (row.adapter.closed) return row.adapter.closed(declared, reason, resolve)
+    return row.adapter.ping ? { client: null, status: () => ({ ready: false, reason }) } : { closed: reason }
+  }
+}
+
+function isChanged(before: Entry | undefined, after: Entry): boolean {
+  if (before === after) return false
+  return before?.resource.effectiveDigest !== after.resource.effectiveDigest || before.resource.closed !== after.resource.closed
+}
+
+/** Instances are one where their keys are equal: by the adapter's `shareKey` across resources, else within the resource. */
+function keyOf({ resource }: Entry, { kind, adapter }: AdapterRow): string {
+  return adapter.shareKey ? `${kind}:${adapter.shareKey(resource)}` : `${resource.ref}:${resource.instanceKey}`
+}
+
+async function eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
+  const rest = items.values()
+  const work = async () => {
+    for (const item of rest) await act(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work))
+}
+
+async function settledWithin(work: Promise<void>, ms: number, { surroundings, signal }: BuildRequest): Promise<void> {
+  const settled = new AbortController()
+  const patience = surroundings.clock.sleep(ms, AbortSignal.any([settled.signal, ...(signal ? [signal] : [])]))
+  await Promise.race([work, patience])
+  settled.abort()
+}

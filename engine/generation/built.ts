@@ -1,0 +1,100 @@
+// The generation a worker built: views by ref, the instances it holds references to, and who refers to whom.
+
+import assert from 'node:assert/strict'
+import type { Wrapped } from '../../adapters/wrap.ts'
+import type { Ref } from '../../schema/ref.ts'
+import type { Router } from '../plane/route.ts'
+import type { Generation } from './generation.ts'
+import type { SharedInstance } from './instances.ts'
+import type { Manifest } from './manifest.ts'
+
+export interface Parts {
+  readonly number: number
+  readonly manifest: Manifest
+  readonly router: Router
+  readonly views: ReadonlyMap<Ref, unknown>
+  /** One reference each; resources of one `shareKey` name the same instance. */
+  readonly instances: ReadonlyMap<Ref, SharedInstance>
+  /** Instances that take in work, with the resources they serve. */
+  readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
+  readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
+  /** Why a resource has no working view though its manifest entry is open: its secrets could not be opened. */
+  readonly sealedOff: ReadonlyMap<Ref, string>
+}
+
+export class BuiltGeneration implements Generation {
+  readonly number: number
+  readonly manifest: Manifest
+  readonly router: Router
+  readonly views: ReadonlyMap<Ref, unknown>
+  readonly instances: ReadonlyMap<Ref, SharedInstance>
+  readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
+  readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
+  readonly sealedOff: ReadonlyMap<Ref, string>
+  readonly #abort = new AbortController()
+  readonly #idle: (() => void)[] = []
+  #inFlight = 0
+  #isReleased = false
+
+  constructor(parts: Parts) {
+    this.number = parts.number
+    this.manifest = parts.manifest
+    this.router = parts.router
+    this.views = parts.views
+    this.instances = parts.instances
+    this.intake = parts.intake
+    this.referrers = parts.referrers
+    this.sealedOff = parts.sealedOff
+  }
+
+  resolve(ref: Ref): unknown {
+    return this.views.get(ref)
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  enter(): () => void {
+    assert(!this.#isReleased, `generation ${this.number} is released`)
+    this.#inFlight += 1
+    let isInside = true
+    return () => {
+      if (!isInside) return
+      isInside = false
+      this.#inFlight -= 1
+      if (this.#inFlight === 0) for (const wake of this.#idle.splice(0)) wake()
+    }
+  }
+
+  /** Resolves as soon as no unit of work is in flight; at once where none is. */
+  whenIdle(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : new Promise(resolve => this.#idle.push(resolve))
+  }
+
+  /** Aborts what still runs. */
+  expire(reason: Error): void {
+    this.#abort.abort(reason)
+  }
+
+  /** True for the first caller, who gives the references back. */
+  markReleased(): boolean {
+    const isFirst = !this.#isReleased
+    this.#isReleased = true
+    return isFirst
+  }
+
+  /** Resources that do not work as declared, with the reason; `since` is an ISO time. */
+  degraded(): { readonly ref: Ref; readonly reason: string; readonly since: string }[] {
+    const found = []
+    for (const [ref, { wrapped }] of this.instances) {
+      const status = wrapped.status()
+      if (!status.ready) found.push({ ref, reason: status.reason, since: new Date(status.since).toISOString() })
+    }
+    return found
+  }
+}
