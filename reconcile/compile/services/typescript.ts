@@ -1,0 +1,143 @@
+// The parent's side of the TypeScript child: one question at a time, each with a deadline; a child that misses it or dies is
+// killed and the next question starts another.
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Answer, Asked, Question, QuestionKind, Told } from './child-protocol.ts'
+
+/** The child took too long or died: what was asked cannot be worked out. */
+export class CompilerEnded extends Error {
+  readonly reason: 'deadline' | 'crash'
+  /** Index of the wanted item it was at; null where the question has none. */
+  readonly at: number | null
+
+  constructor(reason: 'deadline' | 'crash', at: number | null) {
+    super(`Cannot get an answer from the TypeScript compiler as ${reason === 'deadline' ? 'its deadline passed' : 'its process ended'}`)
+    this.reason = reason
+    this.at = at
+  }
+}
+
+export type ReadTexts = (paths: readonly string[]) => Promise<Readonly<Record<string, string>>>
+
+interface Pending {
+  readonly asked: Asked
+  readonly readTexts: ReadTexts
+  readonly settle: (outcome: { answer: Answer[QuestionKind] } | { error: unknown }) => void
+  at: number | null
+}
+
+// Above what an estate of 2,000 files takes; a runaway type dies here and not with the machine.
+const maxHeapMb = 1_536
+
+export class TypeScript implements AsyncDisposable {
+  readonly #deadlineMs: number
+  #child: ChildProcess | null = null
+  #pending: Pending | null = null
+  #queue: Promise<unknown> = Promise.resolve()
+  #nextId = 1
+
+  constructor(deadlineMs: number) {
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** @throws CompilerEnded where the child missed its deadline or died twice in a row over this question */
+  ask<Kind extends QuestionKind>(kind: Kind, question: Question[Kind], readTexts: ReadTexts): Promise<Answer[Kind]> {
+    const answered = this.#queue.then(() => this.#askWithRetry(kind, question, readTexts))
+    this.#queue = answered.catch(() => undefined)
+    return answered
+  }
+
+  /** Process id of the child; null while none runs. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue
+    const child = this.#child
+    if (!child) return
+    const ended = new Promise(resolve => child.once('exit', resolve))
+    child.ref()
+    this.#kill()
+    await ended
+  }
+
+  async #askWithRetry<Kind extends QuestionKind>(kind: Kind, question: Question[Kind], readTexts: ReadTexts): Promise<Answer[Kind]> {
+    try {
+      return await this.#askOnce(kind, question, readTexts)
+    } catch (error) {
+      // A death may have come from outside; the same question is given one more child. A deadline is the question's own.
+      if (!(error instanceof CompilerEnded) || error.reason === 'deadline') throw error
+      return await this.#askOnce(kind, question, readTexts)
+    }
+  }
+
+  async #askOnce<Kind extends QuestionKind>(kind: Kind, question: Question[Kind], readTexts: ReadTexts): Promise<Answer[Kind]> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer[QuestionKind]>()
+    const asked: Asked = { id: this.#nextId++, kind, question, texts: {} }
+    const pending: Pending = {
+      asked,
+      readTexts,
+      at: null,
+      settle: outcome => ('answer' in outcome ? resolve(outcome.answer) : reject(outcome.error)),
+    }
+    const deadline = setTimeout(() => {
+      this.#kill()
+      pending.settle({ error: new CompilerEnded('deadline', pending.at) })
+    }, this.#deadlineMs)
+    this.#pending = pending
+    try {
+      this.#send(asked)
+      return (await promise) as Answer[Kind] // the child answers by the kind it was asked
+    } finally {
+      clearTimeout(deadline)
+      this.#pending = null
+    }
+  }
+
+  #send(asked: Asked): void {
+    this.#child ??= this.#start()
+    // A child that dies meanwhile is told by its `exit`.
+    this.#child.send(asked, () => undefined)
+  }
+
+  #start(): ChildProcess {
+    const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const child = fork(fileURLToPath(new URL(`./typescript-child.${ending}`, import.meta.url)), [], {
+      execArgv: [`--max-old-space-size=${maxHeapMb}`],
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    child.on('message', (told: Told) => this.#hear(told))
+    const ended = () => {
+      if (this.#child !== child) return
+      this.#child = null
+      this.#pending?.settle({ error: new CompilerEnded('crash', this.#pending.at) })
+    }
+    child.on('exit', ended)
+    child.on('error', ended)
+    child.unref()
+    child.channel?.unref()
+    return child
+  }
+
+  #hear(told: Told): void {
+    const pending = this.#pending
+    if (pending?.asked.id !== told.id) return
+    if (told.kind === 'begins') pending.at = told.index
+    if (told.kind === 'answer') pending.settle({ answer: told.answer })
+    if (told.kind === 'failed') pending.settle({ error: new Error(`Cannot compile as the TypeScript child failed: ${told.reason}`) })
+    if (told.kind === 'needs')
+      pending.readTexts(told.paths).then(
+        texts => this.#pending === pending && this.#send({ ...pending.asked, texts }),
+        error => pending.settle({ error }),
+      )
+  }
+
+  #kill(): void {
+    const child = this.#child
+    this.#child = null
+    child?.kill('SIGKILL')
+  }
+}
