@@ -26,6 +26,7 @@ export interface Issue {
 
 /** Permanent: a code is never renamed and never reused. The value is the severity it has unless a rule raises it. */
 export const issueCodes = {
+  ENVIRONMENT_MISMATCH: 'error',
   FIELD_NOT_SERVED: 'warning',
   IMPORT_OUTSIDE: 'error',
   INVALID_NAME: 'error',
@@ -38,7 +39,9 @@ export const issueCodes = {
   MODEL_TYPE: 'error',
   MODULE_NOT_FOUND: 'error',
   NOT_ENFORCED: 'error',
+  ORIGIN_CONFLICT: 'error',
   PACKAGE_FILE: 'error',
+  REF_MISMATCH: 'error',
   SERVICE_DUPLICATE: 'error',
   SERVICE_EXPORT_WRONG: 'error',
   SERVICE_LOAD_EXITED: 'error',
@@ -49,6 +52,7 @@ export const issueCodes = {
   SERVICE_NAME_DIFFERS: 'error',
   SERVICE_NOT_EXPORTED: 'error',
   TOP_LEVEL_AWAIT: 'error',
+  TREE_REFUSED: 'error',
   TYPESCRIPT_SYNTAX: 'error',
   TYPE_ERROR: 'error',
   UNKNOWN_FIELD: 'error',

@@ -1,0 +1,98 @@
+// A plan and the delta that carries it out, made together from one diff, so that what is shown is what is applied.
+// The plan is for people: secrets are digests. The delta is for the engine: secrets are sealed, each bound to its ref and field.
+
+import type { LiveState } from '../../engine/generation/engine.ts'
+import type { Delta, Entry, Origin } from '../../engine/generation/manifest.ts'
+import { canonicalJson } from '../../schema/digest.ts'
+import type { Issue } from '../../schema/issue.ts'
+import type { Desired, DesiredResource } from '../compile/desired.ts'
+import { orderSteps } from './order.ts'
+import type { Change, Hold, Plan } from './plan.ts'
+
+/** Seals a secret so that it opens only in the same place. `context` is the ref and the JSON pointer. */
+export type SealSecret = (plain: string, context: string) => string
+
+export interface PlanInput {
+  readonly id: string
+  readonly desired: Desired
+  readonly live: LiveState
+  readonly changes: readonly Change[]
+  readonly issues: readonly Issue[]
+  readonly holds: readonly Hold[]
+  readonly origin: Origin
+  readonly actor: string
+  /** ISO times. */
+  readonly createdAt: string
+  readonly expiresAt: string
+  readonly seal: SealSecret
+}
+
+export interface MadePlan {
+  readonly plan: Plan
+  readonly delta: Delta
+  /** False where applying it would leave everything as it is. */
+  readonly changesAnything: boolean
+}
+
+export function makePlan(input: PlanInput): MadePlan {
+  const { desired, live, changes } = input
+  const steps = orderSteps(changes, desired, live.manifest)
+  const plan: Plan = {
+    id: input.id,
+    environment: desired.environment,
+    revision: desired.revision,
+    base: { serial: live.serial, generation: live.generation, revision: live.manifest.revision },
+    changes,
+    steps,
+    summary: summaryOf(changes),
+    issues: input.issues,
+    holds: input.holds,
+    desiredDigest: desired.digest,
+    createdAt: input.createdAt,
+    expiresAt: input.expiresAt,
+    actor: input.actor,
+  }
+  return { plan, delta: deltaOf(input, steps), changesAnything: steps.length > 0 || !isSameFrame(desired, live) }
+}
+
+export function summaryOf(changes: readonly Change[]): Plan['summary'] {
+  const count = (op: Change['op']) => changes.filter(change => change.op === op).length
+  return {
+    create: count('create'),
+    update: count('update'),
+    delete: count('delete'),
+    keep: count('keep'),
+    reconnects: changes.filter(change => change.reconnects).length,
+  }
+}
+
+/** [ref, effective digest after it, or "absent"] of everything the plan changes: what is marked when it turns out bad. */
+export function pairsOf(changes: readonly Change[]): readonly (readonly [string, string])[] {
+  return changes.filter(change => change.op !== 'keep').map(change => [change.ref, change.digests[1] ?? 'absent'] as const)
+}
+
+function deltaOf({ desired, live, origin, seal }: PlanInput, steps: Plan['steps']): Delta {
+  const set = steps
+    .filter(step => step.op !== 'delete')
+    .map(step => desired.resources.get(step.ref))
+    .filter(resource => resource !== undefined)
+  return {
+    revision: desired.revision,
+    set: set.map(resource => entryOf(resource, origin, seal)),
+    unset: steps.filter(step => step.op === 'delete').map(step => step.ref),
+    modules: [...desired.modules.values()].filter(module => !live.manifest.modules.has(module.digest)),
+    settings: desired.settings,
+    lockfile: desired.lockfile,
+  }
+}
+
+function entryOf({ secrets, at, ...resource }: DesiredResource, origin: Origin, seal: SealSecret): Entry {
+  const sealed = [...secrets].map(([pointer, secret]) => [pointer, seal(secret.reveal(), `${resource.ref}${pointer}`)] as const)
+  return { resource, origin, sealed: Object.fromEntries(sealed), declaredAt: `${at.path}:${at.line}:${at.column}` }
+}
+
+/** What a manifest holds besides its resources. A new revision alone changes nothing that runs. */
+function isSameFrame(desired: Desired, live: LiveState): boolean {
+  const { settings, lockfile } = live.manifest
+  return settings !== null && lockfile === desired.lockfile && canonicalJson({ ...settings }) === canonicalJson({ ...desired.settings })
+}
