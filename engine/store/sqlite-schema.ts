@@ -1,0 +1,39 @@
+// Tables of the embedded store. A migration is never changed once released; `user_version` counts those that ran.
+
+import type { DatabaseSync } from 'node:sqlite'
+
+const migrations: readonly string[] = [
+  `CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+   CREATE TABLE history (serial INTEGER PRIMARY KEY, generation INTEGER NOT NULL, environment TEXT NOT NULL, revision TEXT,
+     digest TEXT NOT NULL, manifest TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL,
+     summary TEXT NOT NULL) STRICT;
+   CREATE TABLE plan (id TEXT PRIMARY KEY, environment TEXT NOT NULL, revision TEXT NOT NULL, base_serial INTEGER NOT NULL,
+     created_at TEXT NOT NULL, expires_at TEXT NOT NULL, actor TEXT NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL,
+     blob TEXT NOT NULL) STRICT;
+   CREATE INDEX plan_by_age ON plan (created_at);
+   CREATE TABLE mark (id TEXT PRIMARY KEY, environment TEXT NOT NULL, pairs TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+     at TEXT NOT NULL) STRICT;
+   CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT, term INTEGER NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+   CREATE TABLE claim (key TEXT PRIMARY KEY, holder TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+   CREATE TABLE blob (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL, at TEXT NOT NULL) STRICT;
+   CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+]
+
+/** The version of the tables that this build reads and writes. */
+export const schemaVersion = migrations.length
+
+/** Brings the tables up to this build, all or nothing. Returns the version found, which is higher than ours where a later build wrote it. */
+export function migrate(database: DatabaseSync): number {
+  const found = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0)
+  if (found >= schemaVersion) return found
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    for (const migration of migrations.slice(found)) database.exec(migration)
+    database.exec(`PRAGMA user_version = ${schemaVersion}`)
+    database.exec('COMMIT')
+  } catch (cause) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw cause
+  }
+  return schemaVersion
+}
