@@ -71,7 +71,7 @@ function findingOf(error: ErrorObject, document: Json, owner: string, names: rea
       const value = atPointer(document, pointer)
       return {
         code: 'INVALID_VALUE',
-        message: `Cannot use the value of ${field}${didYouMean(typeof value === 'string' ? value : '', accepted)}`,
+        message: `Cannot use the value of ${field} as it is not one that is accepted${didYouMean(typeof value === 'string' ? value : '', accepted)}`,
         pointer,
       }
     }

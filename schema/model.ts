@@ -1,0 +1,136 @@
+// Models of service code: a JSON Schema (from a TypeScript type, or given as it is) compiled to a check of payloads.
+// A payload that fits costs one call of compiled code. One that does not is looked at again for every problem, unless it is
+// so large that listing them would be work an attacker gets for nothing.
+
+import { Ajv, type ErrorObject, type Options } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { isObject, type Json, type JsonObject, stepsOf } from './json.ts'
+import { type Problem, problemsOf } from './problem.ts'
+
+export interface Model {
+  /** The problems of `value`, at most 20; the same empty array wherever it fits. Changes nothing in it. */
+  check(value: unknown): readonly Problem[]
+}
+
+/** A schema that cannot serve as a model; the message says why, for the author of the service. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError'
+}
+
+/**
+ * Compiles draft 2020-12, or draft-07 where `$schema` says so. Nothing is fetched: a reference that leaves the schema is refused.
+ * @throws ModelError where the schema is not valid, refers outside of itself, or is too large
+ */
+export function compileModel(schema: JsonObject): Model {
+  if (!isWithin(schema, { nodes: 50_000, depth: 200 })) throw new ModelError('Cannot use this schema as it is too large or too deep')
+  const dialect = dialectOf(schema)
+  const { $schema: _, $id: __, ...bare } = schema
+  const fit = compileWith(dialect.first, bare)
+  const lazy: { all?: Check } = {}
+  return {
+    check(value) {
+      const first = fit(value)
+      if (first === undefined) return noProblems
+      if (first === 'too deep') return tooDeep
+      if (!isWithin(value, { nodes: 2_000, depth: 50 })) return problemsOf(first)
+      lazy.all ??= compileWith(dialect.all, bare)
+      const all = lazy.all(value)
+      return Array.isArray(all) ? problemsOf(all) : problemsOf(first)
+    },
+  }
+}
+
+/** JSON types of the top-level fields, for values that arrive as text; a field that says none is absent. */
+export function topLevelTypes(schema: JsonObject): Readonly<Record<string, string>> {
+  const root = resolved(schema, schema)
+  const types: Record<string, string> = {}
+  for (const part of [root, ...listOf(root.allOf).map(item => resolved(item, schema))])
+    for (const [name, field] of Object.entries(isObject(part.properties) ? part.properties : {})) {
+      const type = typeOf(field, schema)
+      if (type !== undefined) types[name] = type
+    }
+  return types
+}
+
+/** Undefined where the value fits. */
+type Check = (value: unknown) => undefined | 'too deep' | readonly ErrorObject[]
+
+interface Dialect {
+  /** Stops at the first problem. */
+  readonly first: Ajv
+  readonly all: Ajv
+}
+
+const options: Options = { strict: false, addUsedSchema: false, logger: false, $data: false, coerceTypes: false, useDefaults: false }
+const draft07: Dialect = { first: withFormats(new Ajv(options)), all: withFormats(new Ajv({ ...options, allErrors: true, verbose: true })) }
+const draft2020: Dialect = {
+  first: withFormats(new Ajv2020(options)),
+  all: withFormats(new Ajv2020({ ...options, allErrors: true, verbose: true })),
+}
+const noProblems: readonly Problem[] = Object.freeze([])
+const tooDeep: readonly Problem[] = Object.freeze([{ pointer: '', message: 'Must not be nested this deep' }])
+
+function withFormats(ajv: Ajv): Ajv {
+  addFormats.default(ajv)
+  return ajv
+}
+
+function dialectOf(schema: JsonObject): Dialect {
+  return typeof schema.$schema === 'string' && /\/draft-0[4-7]\//.test(schema.$schema) ? draft07 : draft2020
+}
+
+function compileWith(ajv: Ajv, schema: JsonObject): Check {
+  try {
+    const validate = ajv.compile(schema)
+    return value => {
+      try {
+        return validate(value) ? undefined : (validate.errors ?? [])
+      } catch (error) {
+        if (error instanceof RangeError) return 'too deep' // a recursive schema ran out of stack
+        throw error
+      }
+    }
+  } catch (cause) {
+    throw new ModelError(`Cannot use this schema as it is not valid: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  } finally {
+    ajv.removeSchema(schema) // else every revision's schemas stay in Ajv's cache
+  }
+}
+
+/** Whether `value` has at most so many nodes and levels; looks no further than that. */
+function isWithin(value: unknown, limits: { nodes: number; depth: number }): boolean {
+  let left = limits.nodes
+  const fits = (item: unknown, depth: number): boolean => {
+    if (--left < 0 || depth < 0) return false
+    if (typeof item !== 'object' || item === null) return true
+    return Object.values(item).every(inner => fits(inner, depth - 1))
+  }
+  return fits(value, limits.depth)
+}
+
+function resolved(schema: Json | undefined, root: JsonObject, hops = 10): JsonObject {
+  if (!isObject(schema)) return {}
+  if (typeof schema.$ref !== 'string' || !schema.$ref.startsWith('#') || hops === 0) return schema
+  let found: Json | undefined = root
+  for (const step of stepsOf(decodeURIComponent(schema.$ref.slice(1)))) found = isObject(found) ? found[step] : undefined
+  return resolved(found, root, hops - 1)
+}
+
+function typeOf(field: Json | undefined, root: JsonObject): string | undefined {
+  const schema = resolved(field, root)
+  const types = [schema.type].flat().filter(type => typeof type === 'string' && type !== 'null')
+  if (typeof types[0] === 'string') return types[0]
+  const values = schema.const === undefined ? listOf(schema.enum) : [schema.const]
+  const value = values.find(item => item !== null)
+  if (value !== undefined) return typeof value
+  for (const choice of [...listOf(schema.anyOf), ...listOf(schema.oneOf)]) {
+    const type = typeOf(choice, root)
+    if (type !== undefined) return type
+  }
+  return undefined
+}
+
+function listOf(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? value : []
+}
