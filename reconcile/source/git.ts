@@ -4,12 +4,11 @@
 import { simpleGit } from 'simple-git'
 import type { Revision } from '../../schema/ref.ts'
 import { isRevision } from '../../schema/ref.ts'
-import { type Budget, defaultBudget } from './budget.ts'
+import { type Budget, defaultBudget, withinBudget } from './budget.ts'
 import { Clone } from './clone.ts'
 import { gitFault } from './faults.ts'
 import { listFiles } from './listing.ts'
 import { Objects } from './objects.ts'
-import { printable } from './path.ts'
 import { fullRefOf, type Remote, remoteOf } from './remote.ts'
 import { SourceError } from './source-error.ts'
 import { gitEnvironment, gitPath, runGit } from './spawn.ts'
@@ -193,26 +192,6 @@ class ClonedSource implements GitSource {
     const objects = this.#objects
     return new Map(await Promise.all(wanted.map(async file => [file.path, await objects.read(file.blob, file.bytes)] as const)))
   }
-}
-
-/** The files behind `paths`. @throws SourceError `refused` where one, or all together, are larger than the budget */
-export function withinBudget(files: Tree['files'], paths: readonly string[], budget: Budget): readonly TreeFile[] {
-  let total = 0
-  return paths.map(path => {
-    const file = files.get(path)
-    if (file === undefined) throw new Error(`A file is read that is not in the tree: ${path}`)
-    total += file.bytes
-    if (file.bytes > budget.fileBytes) {
-      throw new SourceError(
-        'refused',
-        `Cannot read ${printable(path)} as it has ${file.bytes} bytes; at most ${budget.fileBytes} are accepted`,
-        { path },
-      )
-    }
-    if (total > budget.totalBytes)
-      throw new SourceError('refused', `Cannot read the tree as its files have more than ${budget.totalBytes} bytes`, { path })
-    return file
-  })
 }
 
 function isCorrupt(error: unknown): boolean {

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { SourceError } from '../../../reconcile/source/source-error.ts'
+import { uploadTree } from '../../../reconcile/source/upload.ts'
+import { createWorktreeSource, type WorktreeSource } from '../../../reconcile/source/worktree.ts'
+import { createRepository, writeFiles } from './repository.ts'
+
+interface Folder extends Disposable {
+  readonly root: string
+  readonly source: WorktreeSource
+}
+
+function estate(files: Record<string, string>): Folder {
+  const root = mkdtempSync(join(tmpdir(), 'plumb-worktree-'))
+  writeFiles(root, files)
+  return { root, source: createWorktreeSource({ root }), [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }) }
+}
+
+const text = async (tree: Awaited<ReturnType<WorktreeSource['snapshot']>>, path: string) =>
+  Buffer.from((await tree.read([path])).get(path) ?? []).toString()
+
+test('snapshot() holds the estate and leaves out what editors, git and npm put there', async () => {
+  using folder = estate({
+    'environments/dev/environment.yaml': 'environment: dev\n',
+    'environments/dev/.environment.yaml.swp': 'x',
+    'services/a.ts': 'a',
+    'services/a.ts~': 'old',
+    'services/node_modules/x/index.js': 'x',
+    'package.json': '{}',
+    'README.md': 'x',
+    '.git/config': 'x',
+    '.plumb/state': 'x',
+  })
+  const tree = await folder.source.snapshot()
+  assert.deepEqual([...tree.files.keys()], ['environments/dev/environment.yaml', 'package.json', 'services/a.ts'])
+  assert.match(tree.revision, /^worktree-[0-9a-f]{40}$/)
+})
+
+test('snapshot() names blobs as git does, and equal files give an equal revision, an upload included', async () => {
+  using folder = estate({ 'environments/dev/a.yaml': 'a: 1\n', 'services/a.ts': 'é' })
+  using repository = createRepository()
+  const tree = await folder.source.snapshot()
+  assert.equal(tree.files.get('services/a.ts')?.blob, repository.blob('é'))
+  const upload = uploadTree([...(await tree.read([...tree.files.keys()]))].map(([path, bytes]) => ({ path, bytes })))
+  assert.equal(upload.revision, tree.revision)
+})
+
+test('snapshot() keeps the text it was made from when the file is saved again', async () => {
+  using folder = estate({ 'services/a.ts': 'one' })
+  const before = await folder.source.snapshot()
+  writeFileSync(join(folder.root, 'services/a.ts'), 'two')
+  const after = await folder.source.snapshot()
+  assert.deepEqual([await text(before, 'services/a.ts'), await text(after, 'services/a.ts')], ['one', 'two'])
+  assert.notEqual(before.revision, after.revision)
+})
+
+test('snapshot() refuses a symbolic link by name', async () => {
+  using folder = estate({ 'services/a.ts': 'one' })
+  symlinkSync('/etc/passwd', join(folder.root, 'services/b.ts'))
+  await assert.rejects(folder.source.snapshot(), (error: unknown) => error instanceof SourceError && error.path === 'services/b.ts')
+})
+
+for (const [what, save] of [
+  ['a write in place', (root: string) => writeFileSync(join(root, 'services/a.ts'), 'two')],
+  [
+    'a rename over the file',
+    (root: string) => {
+      writeFileSync(join(root, 'services/.a.ts.tmp'), 'two')
+      renameSync(join(root, 'services/.a.ts.tmp'), join(root, 'services/a.ts'))
+    },
+  ],
+  [
+    'a file in a new folder',
+    (root: string) => {
+      mkdirSync(join(root, 'services/new/deep'), { recursive: true })
+      writeFileSync(join(root, 'services/new/deep/b.ts'), 'two')
+    },
+  ],
+  ['a delete', (root: string) => rmSync(join(root, 'services/a.ts'))],
+] as const)
+  test(`watch() tells ${what}, once it has settled`, async () => {
+    using folder = estate({ 'environments/dev/a.yaml': 'a: 1\n', 'services/a.ts': 'one' })
+    await using source = folder.source
+    const before = await source.snapshot()
+    const told = new Promise<void>(resolve => source.watch(resolve))
+    save(folder.root)
+    await told
+    assert.notEqual((await source.snapshot()).revision, before.revision)
+  })
+
+test('watch() sees a change inside a folder that appeared after it began', async () => {
+  using folder = estate({ 'services/a.ts': 'one' })
+  await using source = folder.source
+  let tell: () => void = () => {
+    throw new Error('told before anything changed')
+  }
+  const next = () => new Promise<void>(resolve => (tell = resolve))
+  const first = next()
+  source.watch(() => tell())
+  mkdirSync(join(folder.root, 'environments/dev'), { recursive: true })
+  await first
+  const second = next()
+  writeFileSync(join(folder.root, 'environments/dev/a.yaml'), 'a: 1\n')
+  await second
+  assert.equal((await source.snapshot()).files.size, 2)
+})
+
+test('uploadTree() refuses a path twice, outside of the tree, and two paths that differ by case', () => {
+  const bytes = new Uint8Array()
+  for (const paths of [['a', 'a'], ['../a'], ['/a'], ['a/../b'], ['a\\b'], ['A/x', 'a/y'], ['.GIT /config'], ['a/.git./x']])
+    assert.throws(
+      () => uploadTree(paths.map(path => ({ path, bytes }))),
+      (error: unknown) => error instanceof SourceError && error.kind === 'refused',
+      paths.join(),
+    )
+})
