@@ -21,12 +21,10 @@ export class Holdings {
     this.path = path
   }
 
-  get isReleased(): boolean {
-    return this.#released
-  }
-
+  /** After release the instance may hold nothing more: what its last callbacks start is ended at once. */
   add(held: Held): Held {
-    this.#held.add(held)
+    if (this.#released) held.release()
+    else this.#held.add(held)
     return held
   }
 

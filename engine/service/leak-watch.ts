@@ -5,6 +5,8 @@
 export interface Leak {
   readonly path: string
   readonly count: number
+  /** What such instances had left behind at their release: the first place to look. */
+  readonly holders: readonly string[]
 }
 
 interface Watched {
@@ -12,6 +14,7 @@ interface Watched {
   readonly token: WeakRef<object>
   /** Held until release. */
   canary: object | null
+  holders: readonly string[]
 }
 
 export class LeakWatch {
@@ -19,23 +22,30 @@ export class LeakWatch {
   readonly #canaries = new FinalizationRegistry<Watched>(watched => this.#suspects.add(watched))
 
   /** `alive` goes into the instance; `forget` is called at its release. */
-  watch(path: string): { alive: object; forget: () => void } {
+  watch(path: string): { alive: object; forget: (holders: readonly string[]) => void } {
     const alive = {}
     const canary = {}
-    const watched: Watched = { path, token: new WeakRef(alive), canary }
+    const watched: Watched = { path, token: new WeakRef(alive), canary, holders: [] }
     this.#canaries.register(canary, watched)
-    const forget = () => {
+    const forget = (holders: readonly string[]) => {
+      watched.holders = holders
       watched.canary = null
     }
     return { alive, forget }
   }
 
   leaks(): readonly Leak[] {
-    const counts = new Map<string, number>()
+    const found = new Map<string, { count: number; holders: Set<string> }>()
     for (const watched of this.#suspects) {
-      if (watched.token.deref() === undefined) this.#suspects.delete(watched)
-      else counts.set(watched.path, (counts.get(watched.path) ?? 0) + 1)
+      if (watched.token.deref() === undefined) {
+        this.#suspects.delete(watched)
+        continue
+      }
+      const leak = found.get(watched.path) ?? { count: 0, holders: new Set() }
+      leak.count++
+      for (const holder of watched.holders) leak.holders.add(holder)
+      found.set(watched.path, leak)
     }
-    return [...counts].map(([path, count]) => ({ path, count }))
+    return [...found].map(([path, { count, holders }]) => ({ path, count, holders: [...holders] }))
   }
 }

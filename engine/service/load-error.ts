@@ -16,14 +16,15 @@ export type LoadCode = Extract<
   | 'TOP_LEVEL_AWAIT'
 >
 
+/** Its message completes "Cannot prepare … as" and names the place. */
 export class LoadError extends Error {
   readonly code: LoadCode
   readonly at: CodePosition
-  /** The sentence without its place. */
+  /** Completes "Cannot load … as"; without its place. */
   readonly reason: string
 
   constructor(code: LoadCode, reason: string, options: { at: CodePosition; cause?: unknown }) {
-    super(`${reason}\n  ${options.at.path}:${options.at.line}:${options.at.column}`, { cause: options.cause })
+    super(`${reason} (${options.at.path}:${options.at.line}:${options.at.column})`, { cause: options.cause })
     this.name = 'LoadError'
     this.code = code
     this.reason = reason
@@ -39,12 +40,12 @@ export function loadErrorOf(error: unknown, path: string, maps: SourceMaps): Loa
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
   const message = messageOf(error).split('\n', 1)[0] ?? ''
   if (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND')
-    return new LoadError('MODULE_NOT_FOUND', `Cannot load "${path}" as a module is missing: ${message}`, options)
+    return new LoadError('MODULE_NOT_FOUND', `a module is missing: ${message}`, options)
   if (error instanceof SyntaxError && /\bawait\b/.test(message))
     return new LoadError(
       'TOP_LEVEL_AWAIT',
-      `Cannot load "${path}" as it awaits at its top level: await inside \`handle\`, or in a promise it keeps`,
+      'it awaits at its top level: await inside `handle`, or keep the promise and await that there',
       options,
     )
-  return new LoadError('SERVICE_LOAD_FAILED', `Cannot load "${path}" as its code throws: ${message}`, options)
+  return new LoadError('SERVICE_LOAD_FAILED', `its code throws: ${message}`, options)
 }

@@ -6,6 +6,7 @@
 
 import { dirname } from 'node:path'
 import { Script } from 'node:vm'
+import { messageOf } from '../../adapters/redact.ts'
 import { digestOf } from '../../schema/digest.ts'
 import type { Module } from '../../schema/resource.ts'
 import { type Builtins, createBuiltins, globalNames } from './builtins.ts'
@@ -21,8 +22,8 @@ export interface LoaderOptions {
   fileName(path: string): string
   /** Appends each source map to its code, for debuggers; costs memory. */
   inlineMaps?: boolean
-  /** Told what a released module instance had left behind. */
-  onLeft(path: string, left: readonly { readonly held: Held; readonly failure: unknown }[]): void
+  /** Told what a released module instance had left behind; each line names the thing and the place that made it. */
+  onLeft(path: string, left: readonly string[]): void
 }
 
 /** A file with all it imports. */
@@ -55,7 +56,7 @@ interface Instance {
 interface Evaluation {
   readonly module: { exports: Record<string, unknown>; loaded: boolean }
   readonly holdings: Holdings
-  readonly forget: () => void
+  readonly forget: (holders: readonly string[]) => void
 }
 
 export class Loader {
@@ -69,33 +70,49 @@ export class Loader {
     this.#options = options
   }
 
-  /** Evaluates what is not loaded yet. Throws `LoadError`; then nothing of it is kept. */
-  async load(closure: Closure): Promise<LoadedModule> {
+  /**
+   * Evaluates what is not loaded yet; synchronous unless an npm package awaits at its top level.
+   * Throws, or rejects with, `LoadError`; then nothing of it is kept.
+   */
+  load(closure: Closure): LoadedModule | Promise<LoadedModule> {
     const keys = this.#retain(closure)
     const root = this.#instances.get(keys.get(closure.path) ?? '')
     if (root === undefined) throw new Error(`Cannot load "${closure.path}" as its closure does not hold it`)
-    try {
-      for (;;) {
-        try {
-          const evaluation = this.#evaluate(root)
-          let isReleased = false
-          return {
-            exports: evaluation.module.exports,
-            holdings: evaluation.holdings,
-            release: () => {
-              if (!isReleased) this.#release(keys.values())
-              isReleased = true
-            },
-          }
-        } catch (error) {
-          if (!(error instanceof AsyncPackageError) || root.packages === null) throw error
-          await root.packages.importAhead(error.specifier)
-        }
-      }
-    } catch (error) {
+    const failed = (error: unknown) => {
       const described = loadErrorOf(error, closure.path, this.maps)
       this.#release(keys.values())
-      throw described
+      return described
+    }
+    try {
+      return this.#loaded(root, keys)
+    } catch (error) {
+      if (!(error instanceof AsyncPackageError)) throw failed(error)
+      return this.#loadAhead(root, keys, error).catch(reason => Promise.reject(failed(reason)))
+    }
+  }
+
+  async #loadAhead(root: Instance, keys: ReadonlyMap<string, string>, first: AsyncPackageError): Promise<LoadedModule> {
+    for (let awaited = first; ; ) {
+      await root.packages?.importAhead(awaited.specifier)
+      try {
+        return this.#loaded(root, keys)
+      } catch (error) {
+        if (!(error instanceof AsyncPackageError)) throw error
+        awaited = error
+      }
+    }
+  }
+
+  #loaded(root: Instance, keys: ReadonlyMap<string, string>): LoadedModule {
+    const { module, holdings } = this.#evaluate(root)
+    let isReleased = false
+    return {
+      exports: module.exports,
+      holdings,
+      release: () => {
+        if (!isReleased) this.#release(keys.values())
+        isReleased = true
+      },
     }
   }
 
@@ -146,8 +163,8 @@ export class Loader {
       const instance = this.#instances.get(key)
       if (instance === undefined || --instance.users > 0) continue
       this.#instances.delete(key)
-      this.maps.delete(instance.file, instance.module)
       this.#end(instance)
+      this.maps.delete(instance.file, instance.module)
       instance.imports.clear()
     }
   }
@@ -156,9 +173,15 @@ export class Loader {
     const { evaluation } = instance
     if (evaluation === null) return
     instance.evaluation = null
-    const left = evaluation.holdings.release()
+    const left = evaluation.holdings.release().map(({ held, failure }) => this.#describe(held, failure))
     if (left.length > 0) this.#options.onLeft(instance.module.path, left)
-    evaluation.forget()
+    evaluation.forget(left)
+  }
+
+  #describe({ what, origin }: Held, failure: unknown): string {
+    const at = origin === null ? undefined : this.maps.originOf(origin)
+    const place = at === undefined ? '' : ` (${at.path}:${at.line}:${at.column})`
+    return `${what}${place}${failure === null ? '' : `, which could not be ended: ${messageOf(failure)}`}`
   }
 
   /** As CommonJS does it: a file that is being evaluated already gives what it has exported so far. */

@@ -34,4 +34,16 @@ export interface ServiceView {
   run(unit: Unit, payload: unknown): Promise<unknown>
   /** JSON types of the top-level fields of the input model, for path and query parameters that arrive as text. */
   readonly inputTypes: Readonly<Record<string, string>>
+  /** Longest time the service gives itself, from its `deadline`; null where the caller's deadline is the only one. */
+  readonly deadlineMs: number | null
+  readonly counters: ServiceCounters
+}
+
+/** Calls that ended, since the instance behind the view was made. */
+export interface ServiceCounters {
+  readonly calls: number
+  /** Of those, how many threw what maps to no status. */
+  readonly unmapped: number
+  /** The same of the first 5 calls, by which a new version is judged. */
+  readonly first: { readonly calls: number; readonly unmapped: number }
 }

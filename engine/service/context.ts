@@ -1,0 +1,128 @@
+// `ctx`: what a service is given beside its request. One is made for every call, so it is three fields and getters; whatever
+// costs something is made when it is asked for. Getters give bound functions, so that `{ sql, log }` may be taken apart.
+
+import type { Connection } from '../../adapters/port.ts'
+import { type KindName, kindName, refOf } from '../../schema/ref.ts'
+import { clientFor } from './client-proxy.ts'
+import { DerivedUnit } from './derived-unit.ts'
+import { InvokeError } from './errors.ts'
+import type { Holdings } from './holdings.ts'
+import { type Context, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
+import { type ServiceLogOptions, UnitLog } from './service-log.ts'
+import type { ServiceView, Unit } from './unit.ts'
+
+/** Services that call each other deeper than this are a cycle. */
+const deepestInvoke = 32
+const serviceKind = kindName('service')
+
+export interface ContextOptions extends Pick<ServiceLogOptions, 'log' | 'maps'> {
+  /** Client method → the kinds its names may be of. */
+  readonly clients: ReadonlyMap<string, readonly KindName[]>
+}
+
+/** The service a context is made for. */
+export interface ContextOwner {
+  readonly name: string
+  readonly holdings: Holdings
+}
+
+export type MakeContext = (unit: Unit, owner: ContextOwner) => Context
+
+/** Prepares contexts that have the client methods of `clients`. */
+export function createContexts(options: ContextOptions): MakeContext {
+  class RuntimeContext extends UnitContext {}
+  for (const [method, kinds] of options.clients)
+    Object.defineProperty(RuntimeContext.prototype, method, {
+      get(this: UnitContext) {
+        return UnitContext.clients(this, method, kinds)
+      },
+    })
+  // The properties defined above are the client methods of Context.
+  return (unit, owner) => new RuntimeContext(unit, owner, options) as unknown as Context
+}
+
+class UnitContext {
+  readonly #unit: Unit
+  readonly #owner: ContextOwner
+  readonly #options: ContextOptions
+  #log: ServiceLog | null = null
+
+  constructor(unit: Unit, owner: ContextOwner, options: ContextOptions) {
+    this.#unit = unit
+    this.#owner = owner
+    this.#options = options
+  }
+
+  static clients(context: UnitContext, method: string, kinds: readonly KindName[]): (name: string) => object {
+    return name => clientOf(context.#unit, { method, kinds, name, holdings: context.#owner.holdings })
+  }
+
+  get cid(): string {
+    return this.#unit.cid
+  }
+
+  get signal(): AbortSignal {
+    return this.#unit.signal
+  }
+
+  get request(): RequestFacts | null {
+    return this.#unit.request
+  }
+
+  get log(): ServiceLog {
+    this.#log ??= new UnitLog({ log: this.#options.log, maps: this.#options.maps, service: this.#owner.name, cid: this.#unit.cid })
+    return this.#log
+  }
+
+  get invoke(): (name: string, payload: unknown) => Promise<unknown> {
+    return (name, payload) => invokeService(this.#unit, name, payload)
+  }
+}
+
+interface Wanted {
+  readonly method: string
+  readonly kinds: readonly KindName[]
+  readonly name: string
+  readonly holdings: Holdings
+}
+
+function clientOf(unit: Unit, { method, kinds, name, holdings }: Wanted): object {
+  for (const kind of kinds) {
+    const view = unit.resolve(refOf(kind, name))
+    if (view === undefined) continue
+    const reason = isConnection(view) ? view.status().reason : closedReason(view)
+    if (reason !== null) throw new ServiceUnavailable(`Cannot use ${method} "${name}" as ${reason}`)
+    const client = isConnection(view) ? view.client : view
+    if (typeof client !== 'object' || client === null) throw new ServiceUnavailable(`Cannot use ${method} "${name}" as it has no client`)
+    return clientFor(holdings, client, `${method} "${name}"`)
+  }
+  throw new InvokeError('NO_CONNECTION', `Cannot use ${method} "${name}" as no such connection is declared in this environment`)
+}
+
+function isConnection(view: unknown): view is Connection {
+  return typeof view === 'object' && view !== null && 'status' in view && typeof view.status === 'function'
+}
+
+function closedReason(view: unknown): string | null {
+  return typeof view === 'object' && view !== null && 'closed' in view && typeof view.closed === 'string' ? view.closed : null
+}
+
+async function invokeService(unit: Unit, name: string, payload: unknown): Promise<unknown> {
+  if (unit.depth >= deepestInvoke)
+    throw new InvokeError('INVOKE_DEPTH', `Cannot invoke "${name}" as ${deepestInvoke} services already call each other: end the recursion`)
+  const view = unit.resolve(refOf(serviceKind, name))
+  const closed = closedReason(view)
+  if (closed !== null) throw new ServiceUnavailable(`Cannot invoke "${name}" as ${closed}`)
+  if (!isService(view)) throw new InvokeError('NO_SERVICE', `Cannot invoke "${name}" as there is no such service in this environment`)
+  const [problem] = view.check(payload)
+  if (problem !== undefined)
+    throw new InvokeError(
+      'INVALID_PAYLOAD',
+      `Cannot invoke "${name}" as the payload does not fit its input: ${problem.pointer || '(the whole)'} ${problem.message}`,
+    )
+  return view.run(new DerivedUnit(unit, { depth: unit.depth + 1 }), payload)
+}
+
+function isService(view: unknown): view is ServiceView {
+  return typeof view === 'object' && view !== null && 'run' in view && typeof view.run === 'function'
+}

@@ -1,0 +1,129 @@
+// A service that is loaded: its code, its models, and what is counted of its calls. Shared by the generations that agree on
+// it; `createView` makes what one generation sees.
+
+import { messageOf } from '../../adapters/redact.ts'
+import type { Model } from '../../schema/model.ts'
+import { DeadlineError } from '../generation/deadline.ts'
+import type { ContextOwner, MakeContext } from './context.ts'
+import { DerivedUnit } from './derived-unit.ts'
+import { problemOf } from './errors.ts'
+import type { Holdings } from './holdings.ts'
+import type { LoadedModule } from './load.ts'
+import type { Service } from './sdk.ts'
+import { errorFields, type ServiceLogOptions } from './service-log.ts'
+import type { ServiceCounters, ServiceView, Unit } from './unit.ts'
+
+/** How many calls a new version is judged by. */
+const firstCalls = 5
+
+export interface Made extends Pick<ServiceLogOptions, 'log' | 'maps'> {
+  readonly name: string
+  readonly loaded: LoadedModule
+  readonly service: Service
+  readonly input: Model | null
+  readonly inputTypes: Readonly<Record<string, string>>
+  readonly makeContext: MakeContext
+  /** Errors that were logged, so that one that passes through several services is logged once. */
+  readonly seen: WeakSet<object>
+}
+
+export class ServiceInstance implements ServiceView, ContextOwner {
+  readonly name: string
+  readonly inputTypes: Readonly<Record<string, string>>
+  readonly deadlineMs: number | null
+  readonly holdings: Holdings
+  readonly counters = { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } } satisfies ServiceCounters
+  /** Null once it is closed, so that a view somebody still holds does not hold the code. */
+  #made: Made | null
+  #running = 0
+  #idle: (() => void)[] = []
+
+  constructor(made: Made) {
+    this.name = made.name
+    this.inputTypes = made.inputTypes
+    this.deadlineMs = made.service.deadlineMs
+    this.holdings = made.loaded.holdings
+    this.#made = made
+  }
+
+  check(payload: unknown): readonly { readonly pointer: string; readonly message: string }[] {
+    return this.#made?.input?.check(payload) ?? []
+  }
+
+  async run(unit: Unit, payload: unknown): Promise<unknown> {
+    const made = this.#made
+    if (made === null) throw new Error(`Cannot run service "${this.name}" as its generation has ended`)
+    const { deadlineMs } = this
+    this.#running++
+    let isUnmapped = false
+    try {
+      if (deadlineMs !== null && performance.now() + deadlineMs < unit.deadlineAt)
+        return await runWithin(deadlineMs, unit, inner => made.service.handle(payload, made.makeContext(inner, this)))
+      return await made.service.handle(payload, made.makeContext(unit, this))
+    } catch (error) {
+      isUnmapped = this.#noteFailure(made, unit, error)
+      throw error
+    } finally {
+      this.#count(isUnmapped)
+      if (--this.#running === 0) for (const wake of this.#idle.splice(0)) wake()
+    }
+  }
+
+  /** Resolves when no call runs. */
+  whenIdle(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise(resolve => this.#idle.push(resolve))
+  }
+
+  /** Gives the code up. */
+  close(): void {
+    this.#made?.loaded.release()
+    this.#made = null
+  }
+
+  /** Whether it is the service's own fault; those, and connections that failed, are written to the log. */
+  #noteFailure({ log, maps, seen }: Made, unit: Unit, error: unknown): boolean {
+    const { unmapped, status } = problemOf(error)
+    const where = { service: this.name, cid: unit.cid }
+    // What ends because the call was ended is no fault.
+    if (unmapped && unit.signal.aborted) return false
+    if (unmapped && isFirstSight(error, seen))
+      log.error({ ...where, err: errorFields(error, maps) }, `Service "${this.name}" failed: ${messageOf(error)}`)
+    else if (status === 503) log.warn({ ...where, reason: messageOf(error) }, `Service "${this.name}" answered 503`)
+    return unmapped
+  }
+
+  #count(isUnmapped: boolean): void {
+    const { counters } = this
+    const by = isUnmapped ? 1 : 0
+    if (counters.first.calls < firstCalls) {
+      counters.first.calls++
+      counters.first.unmapped += by
+    }
+    counters.calls++
+    counters.unmapped += by
+  }
+}
+
+function isFirstSight(error: unknown, seen: WeakSet<object>): boolean {
+  if (typeof error !== 'object' || error === null) return true
+  if (seen.has(error)) return false
+  seen.add(error)
+  return true
+}
+
+/** Runs under a deadline sooner than the unit's own: its signal is aborted then, and the answer no longer waited for. */
+async function runWithin<Result>(deadlineMs: number, unit: Unit, run: (inner: Unit) => Result | Promise<Result>): Promise<Result> {
+  const deadline = new AbortController()
+  const signal = AbortSignal.any([unit.signal, deadline.signal])
+  const expired = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const error = new DeadlineError(`The service gives itself ${deadlineMs} ms, which are over`)
+    deadline.abort(error)
+    expired.reject(error)
+  }, deadlineMs)
+  try {
+    return await Promise.race([run(new DerivedUnit(unit, { signal, deadlineAt: performance.now() + deadlineMs })), expired.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

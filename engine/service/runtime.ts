@@ -1,0 +1,117 @@
+// Services as a kind of resource: prepare loads the code, views run it, close lets it go.
+
+import type { Adapter, Log } from '../../adapters/port.ts'
+import type { Digest } from '../../schema/digest.ts'
+import type { JsonObject } from '../../schema/json.ts'
+import { compileModel, type Model, topLevelTypes } from '../../schema/model.ts'
+import { type KindName, kindName, type Ref } from '../../schema/ref.ts'
+import type { Module } from '../../schema/resource.ts'
+import { createContexts } from './context.ts'
+import { requireService } from './exported.ts'
+import { ServiceInstance } from './instance.ts'
+import type { Leak } from './leak-watch.ts'
+import { type Closure, type LoadedModule, Loader } from './load.ts'
+import { type ServiceSpec, serviceSpecOf } from './spec.ts'
+import type { ServiceView } from './unit.ts'
+
+export interface ServiceRuntimeOptions {
+  /** Compiled code by digest; undefined where the worker does not have it. */
+  moduleOf(digest: Digest): Module | undefined
+  /** Directory whose `node_modules` holds the npm libraries of a lockfile; null where there are none. */
+  dependencies(lockfile: Digest | null): string | null
+  /** The name V8 knows a file of the tree under: in development its absolute path in the working tree. */
+  fileName(path: string): string
+  /** Client method of `ctx` → the kinds whose connections it hands out. */
+  readonly clients: ReadonlyMap<string, readonly KindName[]>
+  /** Where services write; `debug` lines are dropped where it has none. */
+  readonly log: Log & { debug?(fields: Record<string, unknown>, message: string): void }
+  /** Appends source maps to the code for debuggers, at the cost of memory. Default false. */
+  readonly inlineMaps?: boolean
+}
+
+export interface ServiceRuntime {
+  readonly kind: KindName
+  readonly adapter: Adapter<ServiceInstance, ServiceView>
+  /** Module instances that were released and are still reachable after a full collection. */
+  leaks(): readonly Leak[]
+  /** How many those are: a worker is recycled after 200. */
+  uncollected(): number
+  /** Module instances in use. */
+  readonly moduleCount: number
+  /** The stack of an error with places in service code given in TypeScript. */
+  mapStack(error: unknown): string
+}
+
+export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRuntime {
+  const { log, clients } = options
+  const loader = new Loader({
+    fileName: options.fileName,
+    inlineMaps: options.inlineMaps ?? false,
+    onLeft: (path, left) =>
+      log.warn({ path, left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
+  })
+  const { maps } = loader
+  const makeContext = createContexts({ log, maps, clients })
+  const models = createModels()
+  const seen = new WeakSet<object>()
+
+  function made(name: string, spec: ServiceSpec, loaded: LoadedModule): ServiceInstance {
+    try {
+      const service = requireService(loaded.exports, { name, path: spec.path, exportName: spec.exportName })
+      const { input, inputTypes } = models(spec.input)
+      return new ServiceInstance({ name, loaded, service, input, inputTypes, makeContext, seen, log, maps })
+    } catch (error) {
+      loaded.release()
+      throw error
+    }
+  }
+
+  return {
+    kind: kindName('service'),
+    adapter: {
+      prepare({ resource }) {
+        const spec = serviceSpecOf(resource.spec)
+        const loaded = loader.load(closureOf(resource.ref, spec, options))
+        return loaded instanceof Promise ? loaded.then(late => made(resource.name, spec, late)) : made(resource.name, spec, loaded)
+      },
+      drain: instance => instance.whenIdle(),
+      close: instance => instance.close(),
+    },
+    leaks: () => loader.leaks(),
+    uncollected: () => loader.leaks().reduce((total, leak) => total + leak.count, 0),
+    get moduleCount() {
+      return loader.instanceCount
+    },
+    mapStack: error => maps.mapStack(error),
+  }
+}
+
+function closureOf(ref: Ref, spec: ServiceSpec, { moduleOf, dependencies }: ServiceRuntimeOptions): Closure {
+  const modules = new Map<string, Module>()
+  for (const [path, digest] of Object.entries(spec.modules)) {
+    const module = moduleOf(digest)
+    if (module === undefined) throw new Error(`this worker lacks the compiled code of ${path} (${digest}), which "${ref}" imports`)
+    modules.set(path, module)
+  }
+  return { path: spec.path, modules, dependencies: dependencies(spec.lockfile) }
+}
+
+/** Validators by the text of their schema, as long as a service uses them: a reload that leaves the model alone compiles none. */
+function createModels() {
+  const none = { input: null, inputTypes: {} }
+  const known = new Map<string, WeakRef<Model>>()
+  const gone = new FinalizationRegistry<string>(text => {
+    if (known.get(text)?.deref() === undefined) known.delete(text)
+  })
+  return (schema: JsonObject | null): { input: Model | null; inputTypes: Readonly<Record<string, string>> } => {
+    if (schema === null) return none
+    const text = JSON.stringify(schema)
+    let input = known.get(text)?.deref()
+    if (input === undefined) {
+      input = compileModel(schema)
+      known.set(text, new WeakRef(input))
+      gone.register(input, text)
+    }
+    return { input, inputTypes: topLevelTypes(schema) }
+  }
+}
