@@ -3,6 +3,10 @@
 
 export type Segment = { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'parameter'; readonly name: string }
 
+/** Answered by every server itself; no channel can have them. */
+export const livenessPath = '/healthz'
+export const readinessPath = '/readyz'
+
 const parameterGrammar = /^\{([A-Za-z_][A-Za-z0-9_-]{0,63})\}$/
 const literalGrammar = /^[^{}/\\?#;%\p{Cc}\p{Zl}\p{Zp}]*$/u
 
@@ -22,6 +26,7 @@ export function segmentsOf(pattern: string): readonly Segment[] {
 /** Why no request can be routed by `pattern`, as the end of "Cannot route … as"; null where it is fine. */
 export function patternProblem(pattern: string): string | null {
   if (!pattern.startsWith('/')) return 'it does not start with "/"'
+  if (pattern === livenessPath || pattern === readinessPath) return 'every server answers it itself'
   const texts = pattern.slice(1).split('/')
   const seen = new Set<string>()
   for (const [at, text] of texts.entries()) {

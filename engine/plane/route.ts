@@ -11,6 +11,17 @@ export interface CredentialView {
   readonly challenge: string | null
   /** Why nothing can pass: an unserved field that guards, a secret that is missing; null where it works. */
   readonly closed: string | null
+  /** True for a group without members: 403 where a channel has nothing else. */
+  readonly empty?: boolean
+}
+
+/** How path and query parameters enter the payload. */
+export interface Merging {
+  readonly parameters: boolean
+  /** Which wins where both name a parameter. */
+  readonly first: 'query' | 'path'
+  /** Whom a parameter beats: the body's field of its name, or nobody where the body has one. */
+  readonly over: 'body' | 'nothing'
 }
 
 /** What a generation sees of a channel: everything that answering a request needs, bound to the route itself. */
@@ -26,6 +37,8 @@ export interface Route {
   readonly service: ServiceView | null
   readonly timeoutMs: number
   readonly contentType: string
+  /** `defaultMerging` of payload.ts where absent. */
+  readonly merging?: Merging
   /** Reason for 503; null where the route works. */
   readonly closed: string | null
 }

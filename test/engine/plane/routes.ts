@@ -22,8 +22,18 @@ export function routeOf(spec: Partial<Omit<Route, 'ref'>> & { name: string }): R
   }
 }
 
+const uncounted = { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } }
+
 export function serviceOf(run: (payload: unknown, unit: Unit) => unknown, rest: Partial<ServiceView> = {}): ServiceView {
-  return { name: 'test.service', check: () => [], run: async (unit, payload) => run(payload, unit), inputTypes: {}, ...rest }
+  return {
+    name: 'test.service',
+    check: () => [],
+    run: async (unit, payload) => run(payload, unit),
+    inputTypes: {},
+    deadlineMs: null,
+    counters: uncounted,
+    ...rest,
+  }
 }
 
 /** A credential that reads the password from the header `x-key`. */

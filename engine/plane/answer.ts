@@ -1,0 +1,76 @@
+// How answers are written: one head, one body, one write. Errors are RFC 9457 bodies that carry the correlation id.
+
+import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { JsonObject } from '../../schema/json.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string | null
+  readonly body: string | Uint8Array | null
+  /** Names and values in turn; a value with a line break makes the write throw, so that no answer can be split. */
+  readonly headers?: readonly string[]
+}
+
+/** Members that are given replace those made from the status. */
+export function problemAnswer(
+  status: number,
+  detail: string | null,
+  rest: { cid: string; members?: JsonObject; headers?: readonly string[] },
+): Answer {
+  const problem = {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    ...(detail === null ? {} : { detail }),
+    ...rest.members,
+    cid: rest.cid,
+  }
+  return { status, contentType: 'application/problem+json', body: JSON.stringify(problem), headers: rest.headers }
+}
+
+/**
+ * What a service returned as an answer: undefined is 204; null, numbers, objects are JSON; text goes out as it is where the channel's
+ * content type is not JSON, and bytes always.
+ * @throws TypeError for what JSON cannot hold (a cycle, a BigInt, a function)
+ */
+export function resultAnswer(result: unknown, contentType: string): Answer {
+  if (result === undefined) return { status: 204, contentType: null, body: null }
+  if (result instanceof Uint8Array) return { status: 200, contentType, body: result }
+  if (typeof result === 'string' && !isJsonType(contentType)) return { status: 200, contentType, body: result }
+  const body: string | undefined = JSON.stringify(result)
+  if (body === undefined) throw new TypeError(`a ${typeof result} is not JSON`)
+  return { status: 200, contentType, body }
+}
+
+/** Writes the head alone or all of it. `isLast` closes the connection after it. */
+export function writeAnswer(response: ServerResponse, answer: Answer, cid: string, isLast: boolean): void {
+  const { body } = answer
+  const head = ['X-Correlation-Id', cid]
+  if (answer.contentType !== null) head.push('Content-Type', answer.contentType)
+  if (body !== null) head.push('Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength))
+  if (answer.headers !== undefined) head.push(...answer.headers)
+  if (isLast) head.push('Connection', 'close')
+  response.writeHead(answer.status, head)
+}
+
+/** A whole answer for a socket whose request could not be parsed. */
+export function rawAnswer(answer: Answer, cid: string): string {
+  const body = typeof answer.body === 'string' ? answer.body : ''
+  return [
+    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Error'}`,
+    `Content-Type: ${answer.contentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Correlation-Id: ${cid}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}
+
+const jsonTypeGrammar = /^(?:application|text)\/(?:[\w!#$&^.+-]+\+)?json(?:\s*;\s*charset="?utf-?8"?)?\s*;?\s*$/i
+
+/** JSON in UTF-8, `application/problem+json` and its like included. */
+export function isJsonType(contentType: string): boolean {
+  return contentType === 'application/json' || jsonTypeGrammar.test(contentType)
+}

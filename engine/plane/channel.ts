@@ -1,0 +1,93 @@
+// The adapter of HTTP channels. It opens nothing, as the listener belongs to the worker and not to a channel: all it makes is a
+// generation's route, with the credentials and the service of that same generation bound to it. What cannot be bound closes the
+// route (503); nothing that cannot be bound opens it.
+
+import type { Adapter, Declared, Resolve } from '../../adapters/port.ts'
+import type { AdapterRow } from '../../adapters/table.ts'
+import type { JsonObject } from '../../schema/json.ts'
+import { kindName, refOf } from '../../schema/ref.ts'
+import type { ServiceView } from '../service/unit.ts'
+import { patternProblem } from './pattern.ts'
+import type { CredentialView, Merging, Route } from './route.ts'
+
+/** Its views are routes; undefined for a closed channel whose path could not be routed either. */
+export const channelAdapter: Adapter<null, Route | undefined> = {
+  prepare({ resource }) {
+    const problem = patternProblem(textOf(resource.spec, 'url_path') ?? '')
+    if (problem !== null) throw new Error(`its url_path cannot be routed: ${problem}`)
+    return null
+  },
+  view: (_, declared, resolve) => routeOf(declared, resolve, declared.resource.closed),
+  closed: (declared, reason, resolve) => routeOf(declared, resolve, reason),
+  close: () => undefined,
+}
+
+export const channelRow: AdapterRow = { kind: kindName('channel_rest'), adapter: channelAdapter, index: 'routes' }
+
+const services = kindName('service')
+const guards = { security: kindName('security'), groups: kindName('groups') }
+const defaultTimeoutSeconds = 10
+
+function routeOf({ resource }: Declared, resolve: Resolve, closedReason: string | null): Route | undefined {
+  const { spec } = resource
+  const pattern = textOf(spec, 'url_path') ?? ''
+  if (patternProblem(pattern) !== null) return undefined
+  const credentials = credentialsOf(spec, resolve)
+  const serviceName = textOf(spec, 'service') ?? ''
+  const service = serviceOf(resolve(refOf(services, serviceName || '?')))
+  const inactive = spec.is_active === false ? 'the channel is not active' : null
+  return {
+    ref: resource.ref,
+    pattern,
+    method: (textOf(spec, 'method') ?? '').toUpperCase(),
+    credentials,
+    // Where requireSecurity holds, a channel that names no security and is not public does not compile, or is closed.
+    open: spec.public === true || credentials.length === 0,
+    service: service.view,
+    timeoutMs: (typeof spec.timeout === 'number' ? spec.timeout : defaultTimeoutSeconds) * 1_000,
+    contentType: textOf(spec, 'content_type') || 'application/json',
+    merging: mergingOf(spec),
+    closed: closedReason ?? inactive ?? service.closed,
+  }
+}
+
+function credentialsOf(spec: JsonObject, resolve: Resolve): readonly CredentialView[] {
+  const security = textOf(spec, 'security')
+  const groups = Array.isArray(spec.groups) ? spec.groups.filter(name => typeof name === 'string') : []
+  return [...(security ? [refOf(guards.security, security)] : []), ...groups.map(name => refOf(guards.groups, name))].map(ref => {
+    const view = resolve(ref)
+    if (isCredential(view)) return view
+    return { authenticate: () => null, challenge: null, closed: closedOf(view) ?? `"${ref}" is not there` }
+  })
+}
+
+function serviceOf(view: unknown): { readonly view: ServiceView | null; readonly closed: string | null } {
+  if (isService(view)) return { view, closed: closedOf(view) }
+  return { view: null, closed: closedOf(view) ?? 'its service is not there' }
+}
+
+function mergingOf(spec: JsonObject): Merging {
+  return {
+    parameters: spec.merge_url_params_req !== false,
+    first: spec.url_params_pri === 'path-over-qs' ? 'path' : 'query',
+    over: spec.params_pri === 'msg-over-channel-params' ? 'nothing' : 'body',
+  }
+}
+
+function textOf(spec: JsonObject, field: string): string | undefined {
+  const value = spec[field]
+  return typeof value === 'string' ? value : undefined
+}
+
+function isCredential(view: unknown): view is CredentialView {
+  return typeof view === 'object' && view !== null && 'authenticate' in view && typeof view.authenticate === 'function'
+}
+
+function isService(view: unknown): view is ServiceView {
+  return typeof view === 'object' && view !== null && 'run' in view && typeof view.run === 'function'
+}
+
+/** Why a view does not work, as closed resources of every kind say it. */
+function closedOf(view: unknown): string | null {
+  return typeof view === 'object' && view !== null && 'closed' in view && typeof view.closed === 'string' ? view.closed : null
+}

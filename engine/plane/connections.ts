@@ -1,0 +1,46 @@
+// The connections of one listener: who holds how many, and which requests are open on each, so that they learn when their caller leaves.
+
+import type { Socket } from 'node:net'
+
+/** A request that is open on a connection. */
+export interface OpenRequest {
+  /** The connection is gone; nobody will read an answer. */
+  abandon(): void
+  /** The parser gave up on the connection while this request was open. True where the request will still answer, and then close. */
+  endsWithAnswer(status: number): boolean
+}
+
+export class Connections {
+  readonly #perAddress = new Map<string, number>()
+  readonly #open = new WeakMap<Socket, OpenRequest[]>()
+  readonly #maxPerAddress: number
+
+  constructor(maxPerAddress: number) {
+    this.#maxPerAddress = maxPerAddress
+  }
+
+  /** Watches a new connection; false (and closes it) where its address has too many. */
+  admit(socket: Socket): boolean {
+    const address = socket.remoteAddress ?? ''
+    const count = this.#perAddress.get(address) ?? 0
+    if (count >= this.#maxPerAddress) {
+      socket.destroy()
+      return false
+    }
+    this.#perAddress.set(address, count + 1)
+    const open: OpenRequest[] = []
+    this.#open.set(socket, open)
+    socket.once('close', () => {
+      const left = (this.#perAddress.get(address) ?? 1) - 1
+      if (left === 0) this.#perAddress.delete(address)
+      else this.#perAddress.set(address, left)
+      for (const request of open.splice(0)) request.abandon()
+    })
+    return true
+  }
+
+  /** Requests open on it, in the order they came. */
+  openOn(socket: Socket): OpenRequest[] {
+    return this.#open.get(socket) ?? []
+  }
+}

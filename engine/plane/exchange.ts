@@ -1,0 +1,408 @@
+// One HTTP request as a unit of work, from its head to the last byte of the answer:
+//   canonicalise → match → authenticate → limit → body → validate → service → answer
+// It takes the live generation once, and everything after, security included, comes from that generation's route.
+// A refusal is an answer like any other. What the caller no longer waits for (deadline passed, connection gone) is aborted, and
+// still counts as in flight until the service has settled.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Log, Resolve } from '../../adapters/port.ts'
+import type { JsonObject } from '../../schema/json.ts'
+import { DeadlineError } from '../generation/deadline.ts'
+import type { Generation } from '../generation/generation.ts'
+import { problemOf } from '../service/errors.ts'
+import type { Caller, RequestFacts, Unit } from '../service/unit.ts'
+import { admissionTo } from './admission.ts'
+import { type Answer, isJsonType, problemAnswer, resultAnswer, writeAnswer } from './answer.ts'
+import { canonicalTarget } from './canonical.ts'
+import type { OpenRequest } from './connections.ts'
+import { isCorrelationId } from './correlation.ts'
+import type { Counters } from './counters.ts'
+import type { Deadlined, Deadlines } from './deadlines.ts'
+import { parseJson } from './json-body.ts'
+import type { Limits } from './limits.ts'
+import { defaultMerging, payloadOf } from './payload.ts'
+import { parseQuery, type Query } from './query.ts'
+import { HttpRequestFacts } from './request-facts.ts'
+import { type RequestHead, readHead } from './request-head.ts'
+import type { Route } from './route.ts'
+
+/** What the exchanges of one plane share. */
+export interface Surrounding {
+  readonly limits: Limits
+  readonly log: Log
+  readonly deadlines: Deadlines
+  readonly counters: Counters
+  /** The generation a request that starts at this instant runs on; null while none is live. */
+  select(): Generation | null
+  nextCorrelationId(): string
+  isClosing(): boolean
+  /** Answers the paths every server has; null where `path` is none of them. */
+  builtIn(path: string): { readonly status: number; readonly body: JsonObject } | null
+  isExcused(error: unknown, generation: Generation): boolean
+}
+
+type Phase = 'receiving' | 'running' | 'answered'
+
+/** How long a caller may go on sending what nobody reads before the connection is closed under it. */
+const lingerMs = 1_000
+const retryAfter = ['Retry-After', '5']
+const noFields: Query = Object.freeze({})
+
+export function serveRequest(
+  surrounding: Surrounding,
+  {
+    request,
+    response,
+    open,
+    awaitsContinue,
+  }: { request: IncomingMessage; response: ServerResponse; open: OpenRequest[]; awaitsContinue: boolean },
+): void {
+  const exchange = new Exchange(surrounding, request, response, open)
+  try {
+    exchange.start(awaitsContinue)
+  } catch (error) {
+    exchange.break(error)
+  }
+}
+
+class Exchange implements Unit, Deadlined, OpenRequest {
+  cid = ''
+  generation = 0
+  deadlineAt = Number.POSITIVE_INFINITY
+  readonly depth = 0
+  before: Deadlined | null = null
+  after: Deadlined | null = null
+  slot = -1
+
+  readonly #surrounding: Surrounding
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #open: OpenRequest[]
+  readonly #startedAt = performance.now()
+  #head: RequestHead | null = null
+  #phase: Phase = 'receiving'
+  #timeoutMs = 0
+  #isLast = false
+  #isCounted = true
+  #hasUnreadBody = false
+  #route: Route | null = null
+  #live: Generation | null = null
+  #leave: (() => void) | null = null
+  #path = ''
+  #params: Readonly<Record<string, string>> = noFieldsOfText
+  #query: Query = noFields
+  #caller: Caller | null = null
+  #facts: RequestFacts | null = null
+  #aborting: AbortController | null = null
+  #abortReason: Error | null = null
+  #stopListening: (() => void) | null = null
+
+  constructor(surrounding: Surrounding, request: IncomingMessage, response: ServerResponse, open: OpenRequest[]) {
+    this.#surrounding = surrounding
+    this.#request = request
+    this.#response = response
+    this.#open = open
+    open.push(this)
+  }
+
+  /** @param awaitsContinue the caller sends its body only once it was told to */
+  start(awaitsContinue: boolean): void {
+    const { limits } = this.#surrounding
+    const head = readHead(this.#request, limits)
+    this.#head = head
+    this.#hasUnreadBody = head.hasBody
+    // A caller that was never told to go on may or may not send its body: the next bytes could be either.
+    if (awaitsContinue) this.#isLast = true
+    const given = head.correlationId
+    this.cid = given !== null && isCorrelationId(given) ? given : this.#surrounding.nextCorrelationId()
+    if (head.problem !== null) {
+      this.#isLast = true
+      return this.#refuse(head.problem.status, `Cannot read the request as ${head.problem.detail}`)
+    }
+    if (this.#open.length > limits.maxPipelined)
+      return this.#refuse(503, 'Cannot answer as too many requests of this connection are open', { headers: retryAfter })
+    if (head.expects !== null && !awaitsContinue) return this.#refuse(417, 'Cannot meet the expectation; "100-continue" is the only one')
+    const route = this.#find(head)
+    if (route === undefined) return
+    if (!head.hasBody) return this.#run(undefined)
+    const problem = problemOfMedia(head)
+    if (problem !== null) return this.#refuse(415, problem)
+    if (head.contentLength > limits.maxBodyBytes) return this.#refuseLargeBody()
+    if (awaitsContinue) {
+      this.#isLast = false
+      this.#response.writeContinue()
+    }
+    this.#receive()
+  }
+
+  /** The route this request may use; undefined where it was answered. */
+  #find(head: RequestHead): Route | undefined {
+    const target = canonicalTarget(this.#request.url ?? '', head.host)
+    if (target.kind === 'refused') return this.#refuse(400, `Cannot route the target as ${target.detail}`)
+    this.#path = target.path
+    const builtIn = this.#surrounding.builtIn(target.path)
+    if (builtIn !== null) return this.#answerBuiltIn(builtIn)
+    const generation = this.#surrounding.select()
+    if (generation === null) return this.#refuse(503, 'Cannot answer as no generation is live yet', { headers: retryAfter })
+    this.#live = generation
+    this.generation = generation.number
+    const match = generation.router.match(this.#request.method ?? '', target.path)
+    switch (match.kind) {
+      case 'none':
+        return this.#refuse(404, 'Cannot answer as no channel has this path')
+      case 'method':
+        return this.#refuse(405, `Cannot answer as no channel of this path takes the method; ${match.allow.join(', ')}`, {
+          headers: ['Allow', match.allow.join(', ')],
+        })
+    }
+    const { route } = match
+    this.#route = route
+    this.#params = match.params
+    const admission = admissionTo(route, () => this.#request.headers)
+    if (admission.kind === 'refused') {
+      const headers = admission.status === 503 ? retryAfter : admission.challenges.flatMap(challenge => ['WWW-Authenticate', challenge])
+      return this.#refuse(admission.status, `Cannot answer as ${admission.detail}`, { headers })
+    }
+    if (route.service === null) return this.#refuse(503, 'Cannot answer as the channel has no service', { headers: retryAfter })
+    this.#caller = admission.caller
+    if (target.query !== '') {
+      const parsed = parseQuery(target.query, this.#surrounding.limits.maxQueryParameters)
+      if ('problem' in parsed) return this.#refuse(400, `Cannot read the query as ${parsed.problem}`)
+      this.#query = parsed.query
+    }
+    this.#leave = generation.enter()
+    return route
+  }
+
+  #answerBuiltIn({ status, body }: { status: number; body: JsonObject }): undefined {
+    this.#isCounted = false
+    const { method } = this.#request
+    if (method !== 'GET' && method !== 'HEAD')
+      return this.#refuse(405, 'Cannot answer as this path takes only GET', { headers: ['Allow', 'GET, HEAD'] })
+    this.#answer({ status, contentType: 'application/json', body: JSON.stringify(body), headers: ['Cache-Control', 'no-store'] })
+    return
+  }
+
+  #receive(): void {
+    const { limits } = this.#surrounding
+    const chunks: Buffer[] = []
+    let bytes = 0
+    this.#request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (this.#phase !== 'receiving') return
+      if (bytes > limits.maxBodyBytes) this.#refuseLargeBody()
+      else chunks.push(chunk)
+    })
+    this.#request.on('end', () => {
+      if (this.#phase !== 'receiving') return
+      this.#hasUnreadBody = false
+      try {
+        this.#read(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes))
+      } catch (error) {
+        this.break(error)
+      }
+    })
+  }
+
+  #refuseLargeBody(): undefined {
+    this.#isLast = true
+    return this.#refuse(413, `Cannot read the body as it is larger than ${this.#surrounding.limits.maxBodyBytes} bytes`)
+  }
+
+  #read(body: Buffer): void {
+    const parsed = parseJson(body, this.#surrounding.limits.maxJsonDepth)
+    if ('value' in parsed) return this.#run(parsed.value)
+    const type = this.#head?.contentType ?? null
+    // curl -d announces a form whatever it sends; what is a form in truth is no malformed JSON.
+    if (type !== null && isFormType(type) && !/^\s*[[{"]/.test(body.toString('latin1', 0, 64))) this.#refuse(415, 'Cannot read the body as it is a form; the accepted type is application/json')
+    else this.#refuse(400, `Cannot read the body as ${parsed.problem}`)
+  }
+
+  #run(body: unknown): void {
+    const route = this.#route
+    const service = route?.service
+    if (!route || !service) return
+    const payload = payloadOf(body, this.#params, this.#query, { merging: route.merging ?? defaultMerging, inputTypes: service.inputTypes })
+    const problems = service.check(payload)
+    if (problems.length > 0) {
+      const errors = problems.map(({ pointer, message }) => ({ pointer, detail: message }))
+      return this.#refuse(400, 'Cannot call the service as the request does not fit its input', { members: { errors } })
+    }
+    this.#phase = 'running'
+    this.#timeoutMs = Math.min(route.timeoutMs, service.deadlineMs ?? route.timeoutMs)
+    this.deadlineAt = performance.now() + this.#timeoutMs
+    this.#surrounding.deadlines.add(this)
+    service.run(this, payload).then(
+      result => this.#succeed(result, route),
+      error => this.#fail(error),
+    )
+  }
+
+  #succeed(result: unknown, route: Route): void {
+    this.#settle()
+    if (this.#phase === 'answered') return
+    try {
+      this.#answer(resultAnswer(result, route.contentType))
+    } catch (error) {
+      this.break(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#settle()
+    if (this.#phase === 'answered') return
+    const { status, problem, unmapped, headers } = problemOf(error)
+    if (unmapped) this.#log(error, 'A service failed')
+    const isExcused = status >= 502 && status <= 504 && this.#live !== null && this.#surrounding.isExcused(error, this.#live)
+    try {
+      this.#answer(problemAnswer(status, null, { cid: this.cid, members: problem, headers: Object.entries(headers).flat() }), isExcused)
+    } catch (broken) {
+      this.break(broken)
+    }
+  }
+
+  /** A fault on the way, the service's answer included: 500, and the log knows why. */
+  break(error: unknown): void {
+    this.#log(error, 'A request could not be answered as it should')
+    this.#settle()
+    if (this.#phase !== 'answered') this.#refuse(500, null)
+  }
+
+  #log(error: unknown, message: string): void {
+    this.#surrounding.log.error({ cid: this.cid, channel: this.#route?.ref ?? null, err: error }, message)
+  }
+
+  #settle(): void {
+    this.#stopListening?.()
+    this.#stopListening = null
+    this.#leave?.()
+    this.#leave = null
+  }
+
+  #refuse(status: number, detail: string | null, rest: { members?: JsonObject; headers?: readonly string[] } = {}): undefined {
+    this.#answer(problemAnswer(status, detail, { cid: this.cid, ...rest }))
+    if (this.#abortReason === null) this.#settle()
+  }
+
+  #answer(answer: Answer, isExcused = false): void {
+    if (this.#phase === 'answered') return
+    const { limits } = this.#surrounding
+    const head = this.#head
+    if (this.#hasUnreadBody && (head?.isChunked || (head?.contentLength ?? 0) > limits.maxBodyBytes)) this.#isLast = true
+    const isLast = this.#isLast || this.#surrounding.isClosing()
+    writeAnswer(this.#response, answer, this.cid, isLast)
+    this.#finish(answer.status, isExcused)
+    if (isLast && this.#hasUnreadBody) return this.#linger(answer.body)
+    if (answer.body === null) this.#response.end()
+    else this.#response.end(answer.body)
+    // What the kernel did not take at once: a caller that does not read is left after a while without progress.
+    const { socket } = this.#request
+    if (socket.writableLength > 0) socket.setTimeout(limits.idleMs)
+  }
+
+  /**
+   * Answers while the caller may still be sending: closing at once would reset the connection and take the answer with it.
+   * @see RFC 9112 §9.6
+   */
+  #linger(body: Answer['body']): void {
+    const end = () => {
+      clearTimeout(timer)
+      this.#response.end()
+    }
+    const timer = setTimeout(end, lingerMs)
+    if (body !== null) this.#response.write(body)
+    else this.#response.flushHeaders()
+    this.#request.once('end', end).once('close', end).resume()
+  }
+
+  #finish(status: number, isExcused: boolean): void {
+    this.#phase = 'answered'
+    this.#surrounding.deadlines.remove(this)
+    const place = this.#open.indexOf(this)
+    if (place >= 0) this.#open.splice(place, 1)
+    if (!this.#isCounted) return
+    const now = performance.now()
+    this.#surrounding.counters.count(this.#live, this.#route?.ref ?? null, {
+      status,
+      elapsedMs: now - this.#startedAt,
+      excused: isExcused,
+      now,
+    })
+  }
+
+  expire(): void {
+    const detail = `Cannot answer as the service did not within ${this.#timeoutMs / 1_000} s`
+    this.#abort(new DeadlineError(detail))
+    this.#refuse(504, detail)
+  }
+
+  abandon(): void {
+    this.#end(499)
+  }
+
+  endsWithAnswer(status: number): boolean {
+    this.#isLast = true
+    if (this.#phase === 'running') return true
+    this.#end(status)
+    return false
+  }
+
+  /** Ends without an answer of its own. */
+  #end(status: number): void {
+    if (this.#phase === 'answered') return
+    const wasRunning = this.#phase === 'running'
+    this.#finish(status, false)
+    this.#abort(new Error('Cannot go on as the caller closed the connection'))
+    if (!wasRunning) this.#settle()
+  }
+
+  #abort(reason: Error): void {
+    this.#abortReason ??= reason
+    this.#aborting?.abort(this.#abortReason)
+  }
+
+  /** Made when it is first asked for: most services never do. */
+  get signal(): AbortSignal {
+    if (this.#aborting === null) {
+      const aborting = new AbortController()
+      this.#aborting = aborting
+      const drained = this.#live?.signal
+      const abort = () => aborting.abort(this.#abortReason ?? drained?.reason)
+      if (this.#abortReason !== null || drained?.aborted) abort()
+      else if (drained !== undefined) {
+        drained.addEventListener('abort', abort, { once: true })
+        this.#stopListening = () => drained.removeEventListener('abort', abort)
+      }
+    }
+    return this.#aborting.signal
+  }
+
+  get request(): RequestFacts {
+    this.#facts ??= new HttpRequestFacts(this.#request, {
+      path: this.#path,
+      params: this.#params,
+      query: this.#query,
+      caller: this.#caller,
+    })
+    return this.#facts
+  }
+
+  readonly resolve: Resolve = ref => this.#live?.resolve(ref)
+}
+
+const noFieldsOfText: Readonly<Record<string, string>> = Object.freeze({})
+
+/** Why a body of this type is not read; null where it is. */
+function problemOfMedia({ contentType, contentEncoding }: RequestHead): string | null {
+  if (contentEncoding !== null && contentEncoding.toLowerCase() !== 'identity')
+    return 'Cannot read the body as it is compressed; send it as it is'
+  if (contentType === null || isJsonType(contentType) || isFormType(contentType)) return null
+  return 'Cannot read the body as its type is not served; the accepted type is application/json'
+}
+
+function isFormType(contentType: string): boolean {
+  return (
+    contentType === 'application/x-www-form-urlencoded' ||
+    /^application\/x-www-form-urlencoded\s*(?:;\s*charset="?utf-?8"?)?\s*$/i.test(contentType)
+  )
+}
