@@ -7,7 +7,7 @@ export const maxTimerMs = 2 ** 31 - 1
 
 /** Milliseconds of a whole number and one unit (ms, s, m, h, d); undefined where `text` is none or exceeds what a timer holds. */
 export function durationMs(text: string): number | undefined {
-  const [, amount, unit = ''] = /^([0-9]{1,9})(ms|s|m|h|d)$/.exec(text) ?? []
+  const [, amount, unit = ''] = /^([0-9]{1,10})(ms|s|m|h|d)$/.exec(text) ?? []
   const ms = Number(amount) * (millisecondsIn[unit] ?? Number.NaN)
   return ms <= maxTimerMs ? ms : undefined
 }

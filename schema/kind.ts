@@ -50,6 +50,7 @@ export const keywords = [
   'x-identity',
   'x-in-place',
   'x-merge-key',
+  'x-opens',
   'x-plumb',
   'x-ref',
   'x-secret',

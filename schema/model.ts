@@ -26,11 +26,11 @@ export function compileModel(schema: JsonObject): Model {
   if (!isWithin(schema, { nodes: 50_000, depth: 200 })) throw new ModelError('Cannot use this schema as it is too large or too deep')
   const dialect = dialectOf(schema)
   const { $schema: _, $id: __, ...bare } = schema
-  const fit = compileWith(dialect.first, bare)
+  const firstErrorOf = compileWith(dialect.first, bare)
   const lazy: { all?: Check } = {}
   return {
     check(value) {
-      const first = fit(value)
+      const first = firstErrorOf(value)
       if (first === undefined) return noProblems
       if (first === 'too deep') return tooDeep
       if (!isWithin(value, { nodes: 2_000, depth: 50 })) return problemsOf(first)

@@ -76,20 +76,39 @@ export class SealKey {
     return Buffer.concat([Buffer.of(version), nonce, cipher.getAuthTag(), body]).toString('base64')
   }
 
+  /** What a process that only opens needs, in base64: see `createUnsealer`. It seals as well, but derives no other key. */
+  get sealingKey(): string {
+    return this.#seal.export().toString('base64')
+  }
+
   /** @throws Error where `sealed` was made under another key or context, or was changed */
   unseal(sealed: string, context: string): Secret {
-    const bytes = Buffer.from(sealed, 'base64')
-    const bodyAt = 1 + nonceBytes + tagBytes
-    if (bytes.length < bodyAt || bytes[0] !== version)
-      throw new Error(`Cannot unseal a value of "${context}" as it is not in the form this version seals`)
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#seal, bytes.subarray(1, 1 + nonceBytes), { authTagLength: tagBytes })
-      decipher.setAAD(Buffer.from(context, 'utf8'))
-      decipher.setAuthTag(bytes.subarray(1 + nonceBytes, bodyAt))
-      return new Secret(Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]).toString('utf8'))
-    } catch (cause) {
-      throw new Error(`Cannot unseal a value of "${context}" as it was sealed under another key or was changed`, { cause })
-    }
+    return unsealWith(this.#seal, sealed, context)
+  }
+}
+
+export interface Unsealer {
+  /** @throws Error where `sealed` was made under another key or context, or was changed */
+  unseal(sealed: string, context: string): Secret
+}
+
+export function createUnsealer(sealingKey: string): Unsealer {
+  const key = createSecretKey(Buffer.from(sealingKey, 'base64'))
+  return { unseal: (sealed, context) => unsealWith(key, sealed, context) }
+}
+
+function unsealWith(key: KeyObject, sealed: string, context: string): Secret {
+  const bytes = Buffer.from(sealed, 'base64')
+  const bodyAt = 1 + nonceBytes + tagBytes
+  if (bytes.length < bodyAt || bytes[0] !== version)
+    throw new Error(`Cannot unseal a value of "${context}" as it is not in the form this version seals`)
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(1, 1 + nonceBytes), { authTagLength: tagBytes })
+    decipher.setAAD(Buffer.from(context, 'utf8'))
+    decipher.setAuthTag(bytes.subarray(1 + nonceBytes, bodyAt))
+    return new Secret(Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]).toString('utf8'))
+  } catch (cause) {
+    throw new Error(`Cannot unseal a value of "${context}" as it was sealed under another key or was changed`, { cause })
   }
 }
 

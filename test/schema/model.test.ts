@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'vitest'
+import type { JsonObject } from '../../schema/json.ts'
+import { compileModel, ModelError, topLevelTypes } from '../../schema/model.ts'
+
+const order: JsonObject = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  $ref: '#/definitions/Order',
+  definitions: {
+    Order: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {
+        id: { type: 'integer', minimum: 1 },
+        note: { anyOf: [{ type: 'string' }, { type: 'null' }] },
+        state: { enum: ['open', 'closed'] },
+        at: { type: 'string', format: 'date-time' },
+        pair: { type: 'array', items: [{ type: 'string' }, { type: 'integer' }], minItems: 2 },
+        parent: { anyOf: [{ $ref: '#/definitions/Order' }, { type: 'null' }] },
+      },
+    },
+  },
+}
+const model = compileModel(order)
+
+test('check() of payloads that fit is one shared empty array', () => {
+  assert.deepEqual(model.check({ id: 1 }), [])
+  assert.equal(model.check({ id: 1 }), model.check({ id: 2, note: null, state: 'open', pair: ['a', 1] }))
+})
+
+for (const [what, value, expected] of [
+  ['a missing field', {}, [['/id', 'Is required']]],
+  ['another type', { id: '1' }, [['/id', 'Must be an integer']]],
+  ['a number that is too small', { id: 0 }, [['/id', 'Must be at least 1']]],
+  ['an unknown field', { id: 1, a: 1 }, [['/a', 'Is not a known field']]],
+  ['a value that is not in the list', { id: 1, state: 'x' }, [['/state', 'Must be one of "open", "closed"']]],
+  ['neither of two types', { id: 1, note: 1 }, [['/note', 'Must be a string or null']]],
+  ['a fault in the one branch that was meant', { id: 1, parent: { id: 0 } }, [['/parent/id', 'Must be at least 1']]],
+  ['a bad date', { id: 1, at: 'x' }, [['/at', 'Must be a valid date-time']]],
+  ['a fault in a tuple of draft-07', { id: 1, pair: ['a', 'b'] }, [['/pair/1', 'Must be an integer']]],
+  ['no object at all', 'text', [['', 'Must be an object']]],
+  [
+    'two faults',
+    { id: 0, state: 1 },
+    [
+      ['/id', 'Must be at least 1'],
+      ['/state', 'Must be one of "open", "closed"'],
+    ],
+  ],
+] as const)
+  test(`check() of ${what}`, () => {
+    assert.deepEqual(
+      model.check(value).map(({ pointer, message }) => [pointer, message]),
+      expected,
+    )
+  })
+
+test('check() converts nothing, fills in nothing, and repeats no value', () => {
+  const payload = Object.freeze({ id: 'hunter2', state: 'hunter2', at: 'hunter2' })
+  assert(!JSON.stringify(model.check(payload)).includes('hunter2'))
+  const defaults = compileModel({ type: 'object', properties: { a: { type: 'integer', default: 1 } } })
+  const value = {}
+  defaults.check(value)
+  assert.deepEqual(value, {})
+})
+
+test('check() tells at most 20 problems, one of a huge payload, and survives one nested without end', () => {
+  const list = compileModel({ type: 'array', items: { type: 'string' } })
+  assert.equal(list.check(Array(100).fill(1)).length, 20)
+  assert.equal(list.check(Array(100_000).fill(1)).length, 1)
+  let nested: object = { id: 1 }
+  for (let level = 0; level < 100_000; level++) nested = { id: 1, parent: nested }
+  assert.equal(model.check(nested).length, 1)
+  assert.deepEqual(model.check({ id: 1 }), [])
+})
+
+for (const [what, schema] of [
+  ['a reference to another place', { $ref: 'https://schemas.example.com/a.json' }],
+  ['a reference to nothing', { $ref: '#/definitions/Missing' }],
+  ['an unknown type', { type: 'strin' }],
+  ['a pattern that is none', { type: 'string', pattern: '(' }],
+  ['too many parts', { enum: Array(60_000).fill(1) }],
+] as [string, JsonObject][])
+  test(`compileModel() refuses ${what}`, () => assert.throws(() => compileModel(schema), ModelError))
+
+test('compileModel() takes draft 2020-12 where nothing else is said, and the same $id twice', () => {
+  const tuple = { $id: 'https://json-schema.org/draft/2020-12/schema', type: 'array', prefixItems: [{ type: 'string' }] }
+  assert.equal(compileModel(tuple).check([1]).length, 1)
+  assert.equal(compileModel({ ...tuple }).check(['a']).length, 0)
+})
+
+test('compileModel() does not read $data, which would let a payload choose its own rules', () => {
+  const schema = { type: 'object', properties: { a: { type: 'integer' }, b: { const: { $data: '1/a' } } } }
+  assert.equal(compileModel(schema).check({ a: 1, b: 1 }).length, 1)
+})
+
+test('topLevelTypes() names the types of fields, through references and unions with null', () => {
+  assert.deepEqual(topLevelTypes(order), { id: 'integer', note: 'string', state: 'string', at: 'string', pair: 'array', parent: 'object' })
+  assert.deepEqual(
+    topLevelTypes({ allOf: [{ properties: { a: { type: ['null', 'boolean'] } } }], properties: { b: { const: 1 }, c: {} } }),
+    {
+      a: 'boolean',
+      b: 'number',
+    },
+  )
+  assert.deepEqual(topLevelTypes({ $ref: '#' }), {})
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'vitest'
+import type { JsonObject } from '../../schema/json.ts'
+import { isLocalSource, readServerConfig } from '../../schema/server.ts'
+
+const least = { environment: 'prod', source: { git: 'ssh://git@git.example.com/estate.git' }, data: '/var/lib/plumb' }
+
+test('readServerConfig() of the least gives loopback, the default ports, and no floors', () => {
+  const { config, findings } = readServerConfig(least)
+  assert.deepEqual(findings, [])
+  assert.deepEqual(config, {
+    environment: 'prod',
+    source: { git: 'ssh://git@git.example.com/estate.git', ref: 'main', allowLocal: false },
+    listen: { channels: { host: '127.0.0.1', port: 17010 }, admin: { host: '127.0.0.1', port: 8183 } },
+    data: '/var/lib/plumb',
+    keys: { seal: null },
+    policy: {},
+    workers: null,
+  })
+})
+
+test('readServerConfig() reads every field that is enforced', () => {
+  const { config, findings } = readServerConfig({
+    ...least,
+    source: { git: '/srv/estate.git', ref: 'prod', allowLocal: true },
+    listen: { channels: '[::1]:0', admin: 'localhost:9000' },
+    keys: { seal: '/etc/plumb/seal.key' },
+    policy: { requireSecurity: true, maxDeletes: '30%', prune: true },
+    workers: 2,
+  })
+  assert.deepEqual(findings, [])
+  assert.deepEqual(config.listen, { channels: { host: '::1', port: 0 }, admin: { host: 'localhost', port: 9000 } })
+  assert.deepEqual(config.policy, { requireSecurity: true, maxDeletes: { percent: 30 }, prune: true })
+  assert.deepEqual([config.keys.seal, config.workers, config.source.ref], ['/etc/plumb/seal.key', 2, 'prod'])
+})
+
+for (const [what, change, expected] of [
+  ['no data directory', { data: null }, 'MISSING_FIELD '],
+  ['a misspelt field', { worker: 2 }, 'UNKNOWN_FIELD /worker'],
+  ['a local path', { source: { git: '/srv/estate.git' } }, 'INVALID_VALUE /source/git'],
+  ['a ref that is an option', { source: { git: 'https://a.example/b', ref: '--upload-pack=x' } }, 'INVALID_VALUE /source/ref'],
+  ['an address for everyone', { listen: { channels: '0.0.0.0:17010' } }, 'NOT_ENFORCED /listen/channels'],
+  ['an address of the network', { listen: { admin: 'plumb.example:8183' } }, 'NOT_ENFORCED /listen/admin'],
+  ['a name that begins as a loopback address', { listen: { admin: '127.evil.example:8183' } }, 'NOT_ENFORCED /listen/admin'],
+  ['a port that does not exist', { listen: { admin: '127.0.0.1:70000' } }, 'INVALID_VALUE /listen/admin'],
+  ['no port', { listen: { admin: '127.0.0.1' } }, 'INVALID_VALUE /listen/admin'],
+  ['TLS', { listen: { tls: { cert: 'a', key: 'b' } } }, 'NOT_ENFORCED /listen/tls'],
+  ['an age key', { keys: { age: 'a' } }, 'NOT_ENFORCED /keys/age'],
+  ['signatures', { verify: { signers: 'a' } }, 'NOT_ENFORCED /verify'],
+  ['peers', { peers: { test: {} } }, 'NOT_ENFORCED /peers'],
+  ['no workers', { workers: 0 }, 'INVALID_VALUE /workers'],
+] as const)
+  test(`readServerConfig() with ${what} gives ${expected.split(' ')[0]}`, () => {
+    const declared: JsonObject = { ...least, ...change }
+    assert.deepEqual(
+      readServerConfig(declared).findings.map(({ code, pointer }) => `${code} ${pointer}`),
+      [expected],
+    )
+  })
+
+for (const [git, expected] of [
+  ['https://git.example.com/a.git', false],
+  ['git@git.example.com:a/b.git', false],
+  ['git.example.com:a/b.git', false],
+  ['file:///srv/a.git', true],
+  ['/srv/a.git', true],
+  ['../a.git', true],
+  ['C:\\a', true],
+  ['ext::sh -c id', true],
+] as const)
+  test(`isLocalSource() of ${git} is ${expected}`, () => assert.equal(isLocalSource(git), expected))
