@@ -1,0 +1,192 @@
+// A tree and the name of an environment become the desired state: load → overlay → template → validate → references → graph.
+// Nothing is executed, nothing is thrown for bad input: what is wrong comes back as issues, all of it at once.
+
+import type { Settings } from '../../engine/generation/manifest.ts'
+import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
+import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
+import type { Json } from '../../schema/json.ts'
+import type { KindName, Ref } from '../../schema/ref.ts'
+import type { Kind, Vocabulary } from '../../schema/vocabulary.ts'
+import type { Tree } from '../source/tree.ts'
+import type { Compiled, CompiledServices, Desired, DesiredResource } from './desired.ts'
+import type { DocumentCache } from './document-cache.ts'
+import { explainResource } from './explain.ts'
+import { Graph } from './graph.ts'
+import { type FileItems, type Item, readItems } from './items.ts'
+import { type Environment, type LoadedFile, type LoadedLayer, type LoadOptions, loadEnvironment, loadLayers } from './load.ts'
+import { overlayLayers } from './overlay.ts'
+import { resolveRefs } from './refs.ts'
+import { type RenderContext, type Rendered, renderResource } from './render.ts'
+import type { OpenSecrets, SecretSource } from './secrets.ts'
+import { judgeUses, serviceResources } from './service-resources.ts'
+
+export interface CompileOptions {
+  readonly vocabulary: Vocabulary
+  /** Settings that judge: those of the live revision made stricter by the server's floors. Null: the revision's own file judges. */
+  readonly policy: Settings | null
+  readonly secrets: OpenSecrets
+  /** Process variables; only those that `env` of environment.yaml lists are read. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Null where no key is at hand: secret digests are null. */
+  readonly keys: { readonly digestKey: Uint8Array } | null
+  /** Parsed documents, and what follows from them alone; share one between compilations. */
+  readonly documents: DocumentCache
+  /** Finds and compiles the service code below `directory`. */
+  readonly services: (tree: Tree, directory: string, vocabulary: Vocabulary) => Promise<CompiledServices>
+  /** Folder of all environments; default `environments`. */
+  readonly layout?: string
+  /** Whose defaults fill in environment.yaml; default `serve`. */
+  readonly command?: 'serve' | 'dev'
+}
+
+/** @throws only what the tree, the secrets' reader or `services` throws: a failing world */
+export async function compile(tree: Tree, environment: string, options: CompileOptions): Promise<Compiled> {
+  const load: LoadOptions = {
+    documents: options.documents,
+    layout: options.layout ?? 'environments',
+    command: options.command ?? 'serve',
+  }
+  const found = await loadEnvironment(tree, environment, load)
+  if (!found.environment) return { desired: null, issues: found.issues, explain: () => undefined }
+  const { directory, inputs } = found.environment
+  const [loaded, services, secrets] = await Promise.all([
+    loadLayers(tree, found.environment, load),
+    options.services(tree, servicesDirectory(directory, inputs.services), options.vocabulary),
+    options.secrets(inputs.secrets),
+  ])
+  const issues: Issue[] = [...found.issues, ...loaded.issues, ...secrets.issues, ...services.issues]
+
+  const { chains, issues: declared } = readLayers(loaded.layers, options)
+  issues.push(...declared)
+  if (chains.size === 0) issues.push(emptyEnvironment(environment, found.environment.path))
+  const rendered = renderAll(chains, found.environment, secrets.source, options)
+
+  const fromCode = serviceResources(services, options.vocabulary)
+  const known = { has: (ref: Ref) => chains.has(ref) || fromCode.has(ref), keys: () => [...chains.keys(), ...fromCode.keys()] }
+  const resources = new Map<Ref, DesiredResource>()
+  for (const [ref, one] of rendered) {
+    const resolved = resolveRefs(one, chains.get(ref) ?? [], known)
+    resources.set(ref, resolved.resource)
+    for (const problem of one.issues) issues.push(problem)
+    for (const problem of resolved.issues) issues.push(problem)
+  }
+  issues.push(...cyclesIn(resources, options.vocabulary))
+  issues.push(...judgeUses(services, options.vocabulary, known))
+  for (const [ref, resource] of fromCode) resources.set(ref, resource)
+
+  const desired: Desired | null = hasErrors(issues)
+    ? null
+    : {
+        environment,
+        revision: tree.revision,
+        resources,
+        modules: services.modules,
+        settings: found.environment.settings,
+        lockfile: services.lockfile,
+        digest: digestOfAll(resources),
+      }
+  return { desired, issues, explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+}
+
+function servicesDirectory(directory: string, services: string): string {
+  const path = new URL(`${services}/`, `file:///${directory}/`).pathname
+  return decodeURIComponent(path).replace(/^\/|\/$/g, '')
+}
+
+function readLayers(layers: readonly LoadedLayer[], options: CompileOptions): ReturnType<typeof overlayLayers> {
+  const issues: Issue[] = []
+  const read = layers.map(layer => ({ name: layer.name, files: layer.files.map(file => itemsOf(file, layer.name, options)) }))
+  for (const layer of read) for (const file of layer.files) issues.push(...file.issues)
+  const overlaid = overlayLayers(read)
+  return { chains: overlaid.chains, issues: [...issues, ...overlaid.issues] }
+}
+
+function itemsOf({ path, document }: LoadedFile, layer: string, { documents, vocabulary }: CompileOptions): FileItems {
+  return documents.memo.itemsOf({ document, path, layer, vocabulary }, () => readItems(path, layer, document, vocabulary))
+}
+
+function renderAll(
+  chains: ReadonlyMap<Ref, readonly Item[]>,
+  environment: Environment,
+  secrets: SecretSource,
+  options: CompileOptions,
+): ReadonlyMap<Ref, Rendered> {
+  const { vars, env } = environment.inputs
+  const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
+  const context: RenderContext = {
+    vocabulary: options.vocabulary,
+    templates: {
+      vars,
+      secret: name => secrets.get(name),
+      describeSecret: name => secrets.describe(name),
+      env: readable,
+      allowedEnv: new Set(env),
+    },
+    requireSecurity: (options.policy ?? environment.settings).requireSecurity,
+    digestKey: options.keys?.digestKey ?? null,
+  }
+  const inputs = inputsDigest(context, secrets)
+  const isCurrent = ({ asked }: Rendered): boolean => {
+    for (const [name, before] of asked) if (secrets.get(name)?.reveal() !== before?.reveal()) return false
+    return true
+  }
+  const rendered = new Map<Ref, Rendered>()
+  for (const [ref, chain] of chains)
+    rendered.set(
+      ref,
+      options.documents.memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)),
+    )
+  return rendered
+}
+
+/** Stands for everything rendering depends on besides items and secret values. */
+function inputsDigest({ templates, requireSecurity, digestKey }: RenderContext, secrets: SecretSource): string {
+  const env = Object.entries(templates.env).map(([name, value]): Json => [name, value ?? null])
+  const key = digestKey ? keyedDigestOf(digestKey, 'inputs') : null
+  return digestOf([templates.vars, env, requireSecurity, key, [...secrets.describe('name')]])
+}
+
+function emptyEnvironment(environment: string, path: string): Issue {
+  const message = `Cannot compile environment "${environment}" as it declares no resource at all, which would delete everything; declare at least one`
+  return issue('EMPTY_ENVIRONMENT', message, { at: { path, line: 1, column: 1 } })
+}
+
+/** Only resources of kinds that can refer back to themselves are looked at; services may call each other as they like. */
+function cyclesIn(resources: ReadonlyMap<Ref, DesiredResource>, vocabulary: Vocabulary): Issue[] {
+  const looping = kindsThatLoop(vocabulary)
+  if (looping.size === 0) return []
+  const graph = new Graph(new Map([...resources].filter(([, resource]) => looping.has(resource.kind))))
+  return graph.cycles().map(([first]) => {
+    const way = (first && graph.wayRound(first)) ?? []
+    const at = first && resources.get(first)?.at
+    const message = `Cannot order these resources as they refer to each other: ${way.join(' → ')}; remove one of the references`
+    return issue('REF_CYCLE', message, { ...(at ? { at } : {}), ...(first ? { ref: first } : {}) })
+  })
+}
+
+function kindsThatLoop(vocabulary: Vocabulary): ReadonlySet<KindName> {
+  const targets = (kind: Kind): KindName[] => kind.refFields.flatMap(field => [...field.kinds])
+  const loops = new Set<KindName>()
+  for (const start of vocabulary.kinds.values()) {
+    const reached = new Set<KindName>()
+    const queue = targets(start)
+    for (const name of queue) {
+      if (reached.has(name)) continue
+      reached.add(name)
+      const kind = vocabulary.kinds.get(name)
+      if (kind) queue.push(...targets(kind))
+    }
+    if (reached.has(start.name)) loops.add(start.name)
+  }
+  return loops
+}
+
+/** Independent of the order of files and items. */
+function digestOfAll(resources: ReadonlyMap<Ref, DesiredResource>): Desired['digest'] {
+  const lines = [...resources.values()].map(resource => `${resource.effectiveDigest} ${resource.ref}`)
+  return digestOfBytes(lines.sort().join('\n'))
+}
+
+function explained(rendered: Rendered | undefined, chain: readonly Item[] | undefined): ReturnType<Compiled['explain']> {
+  return rendered && chain ? explainResource(rendered, chain) : undefined
+}

@@ -1,0 +1,122 @@
+// Parsed documents by blob id: a file whose bytes did not change is never read or parsed again, by this process or the next.
+// On disk one file per blob, its first line a format number and a checksum of the rest; anything unexpected there is a miss.
+
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TreeFile } from '../source/tree.ts'
+import type { Parsed } from './document.ts'
+import { Memo } from './memo.ts'
+import { Parser, type ParserOptions } from './parser.ts'
+
+/** Raise it whenever parse.ts or document.ts gives something else for the same bytes. */
+const format = 1
+
+export interface DocumentCacheOptions extends ParserOptions {
+  /** Where parsed documents are kept between processes; null keeps them in memory only. Created when first written. */
+  readonly directory: string | null
+}
+
+export class DocumentCache {
+  /** What follows from the documents alone; it lives as long as they do. */
+  readonly memo = new Memo()
+  readonly #directory: string | null
+  readonly #parser: Parser
+  readonly #known = new Map<string, Parsed>()
+  readonly #writes = new Set<Promise<void>>()
+
+  constructor(options: DocumentCacheOptions) {
+    this.#directory = options.directory
+    this.#parser = new Parser(options)
+  }
+
+  /**
+   * The parsed form of each file, by path. `read` is called once, with the paths that neither memory nor disk knows.
+   * Files with the same bytes share one `Parsed`, and so do successive calls: its identity may be used as a cache key.
+   */
+  async parsed(
+    files: readonly TreeFile[],
+    read: (paths: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>,
+  ): Promise<ReadonlyMap<string, Parsed>> {
+    const unknown = new Map(files.filter(file => !this.#known.has(file.blob)).map(file => [file.blob, file]))
+    await inBatches([...unknown.keys()], 32, async blob => {
+      const stored = await this.#stored(blob)
+      if (!stored) return
+      this.#known.set(blob, stored)
+      unknown.delete(blob)
+    })
+    const passing = new Map<string, Parsed>()
+    if (unknown.size > 0) {
+      const contents = await read([...unknown.values()].map(file => file.path))
+      await Promise.all([...unknown.values()].map(file => this.#parse(file, contents.get(file.path), passing)))
+    }
+    return new Map(
+      files.map(file => {
+        const parsed = this.#known.get(file.blob) ?? passing.get(file.blob)
+        if (!parsed) throw new Error(`Cannot compile as the contents of "${file.path}" were not handed over`)
+        return [file.path, parsed]
+      }),
+    )
+  }
+
+  /** Forgets every document but those of `blobs`; the disk keeps them. */
+  retain(blobs: ReadonlySet<string>): void {
+    for (const blob of this.#known.keys()) if (!blobs.has(blob)) this.#known.delete(blob)
+  }
+
+  /** Waits for what is being written, then ends the parse process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#writes)
+    await this.#parser[Symbol.asyncDispose]()
+  }
+
+  async #parse(file: TreeFile, bytes: Uint8Array | undefined, passing: Map<string, Parsed>): Promise<void> {
+    if (!bytes) return
+    const { text, complete } = await this.#parser.parse(bytes)
+    const parsed = JSON.parse(text) as Parsed // written by parse-child.ts
+    if (!complete) {
+      passing.set(file.blob, parsed)
+      return
+    }
+    this.#known.set(file.blob, parsed)
+    const writing = this.#store(file.blob, text)
+    this.#writes.add(writing)
+    void writing.finally(() => this.#writes.delete(writing))
+  }
+
+  async #stored(blob: string): Promise<Parsed | undefined> {
+    if (this.#directory === null) return undefined
+    let stored: string
+    try {
+      stored = await readFile(join(this.#directory, `${blob}.json`), 'utf8')
+    } catch {
+      // Not there, or not readable: the file is parsed instead.
+      return undefined
+    }
+    const end = stored.indexOf('\n')
+    const text = stored.slice(end + 1)
+    if (stored.slice(0, end) !== headOf(text)) return undefined
+    return JSON.parse(text) as Parsed // the checksum says these are the bytes that were written
+  }
+
+  async #store(blob: string, text: string): Promise<void> {
+    if (this.#directory === null) return
+    const temporary = join(this.#directory, `.${randomUUID()}`)
+    try {
+      await mkdir(this.#directory, { recursive: true })
+      await writeFile(temporary, `${headOf(text)}\n${text}`)
+      await rename(temporary, join(this.#directory, `${blob}.json`))
+    } catch {
+      // A cache that cannot be written (full disk, read-only) costs time, never a compilation.
+      await rm(temporary, { force: true }).catch(() => undefined)
+    }
+  }
+}
+
+function headOf(text: string): string {
+  return `plumb-document ${format} ${createHash('sha256').update(text).digest('hex')}`
+}
+
+async function inBatches<Item>(items: readonly Item[], size: number, work: (item: Item) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += size) await Promise.all(items.slice(start, start + size).map(work))
+}

@@ -1,0 +1,134 @@
+// The parent's side of the parse process: a queue of files, a deadline for each, and a new process in place of one that was killed.
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Refusal } from './document.ts'
+
+export interface ParserOptions {
+  /** Longest time one file may take; then its process is killed and the file is refused. Default 2000. */
+  readonly deadlineMs?: number
+}
+
+/** `text` is a `Parsed` as JSON. An answer that is not `complete` says nothing about the file for good and must not be cached. */
+export interface ParseAnswer {
+  readonly text: string
+  readonly complete: boolean
+}
+
+interface Job {
+  readonly id: number
+  readonly bytes: Uint8Array
+  readonly settle: (answer: ParseAnswer) => void
+}
+
+/** Starts its process with the first file and keeps it; an idle one does not keep the program alive. */
+export class Parser {
+  readonly #deadlineMs: number
+  readonly #waiting: Job[] = []
+  #running: Job[] = []
+  #child: ChildProcess | null = null
+  #timer: NodeJS.Timeout | null = null
+  #nextId = 0
+  #closed = false
+
+  constructor(options: ParserOptions = {}) {
+    this.#deadlineMs = options.deadlineMs ?? 2000
+  }
+
+  parse(bytes: Uint8Array): Promise<ParseAnswer> {
+    if (this.#closed) return Promise.reject(new Error('Cannot parse as the parser is closed'))
+    return new Promise(settle => {
+      this.#waiting.push({ id: this.#nextId++, bytes, settle })
+      this.#fill()
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    const child = this.#child
+    if (!child) return
+    const exited = new Promise(resolve => child.once('exit', resolve))
+    child.ref()
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  /** Keeps a few files under way, so that the process never waits for the next one. */
+  #fill(): void {
+    while (this.#running.length < inFlight) {
+      const job = this.#waiting.shift()
+      if (!job) break
+      this.#running.push(job)
+      this.#started().send({ id: job.id, bytes: job.bytes }, error => error && this.#lost(this.#child))
+    }
+    this.#watch()
+  }
+
+  #started(): ChildProcess {
+    if (this.#child) return this.#child
+    const child = fork(childFile, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: ['--max-old-space-size=512', '--disable-warning=ExperimentalWarning'],
+      env: {},
+    })
+    child.on('message', message => this.#answered(message as { id: number; text: string })) // sent by parse-child.ts only
+    child.once('exit', () => this.#lost(child))
+    child.once('error', () => this.#lost(child))
+    this.#child = child
+    return child
+  }
+
+  #answered({ id, text }: { id: number; text: string }): void {
+    const job = this.#running.find(running => running.id === id)
+    if (!job) return
+    this.#running = this.#running.filter(running => running !== job)
+    job.settle({ text, complete: true })
+    this.#fill()
+  }
+
+  /** The deadline is that of the oldest file under way: the process answers in order. */
+  #watch(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    const busy = this.#running.length > 0
+    if (busy) this.#timer = setTimeout(() => this.#child?.kill('SIGKILL'), this.#deadlineMs + startMs)
+    if (busy) {
+      this.#child?.ref()
+      this.#child?.channel?.ref()
+    } else {
+      this.#child?.unref()
+      this.#child?.channel?.unref()
+    }
+  }
+
+  /** The process is gone: the oldest file is what it worked on and is refused; the others go to a new process. */
+  #lost(child: ChildProcess | null): void {
+    if (child !== this.#child || child === null) return
+    this.#child = null
+    child.kill('SIGKILL')
+    const [culprit, ...innocent] = this.#running
+    this.#running = []
+    this.#waiting.unshift(...innocent)
+    culprit?.settle({ text: JSON.stringify({ kind: 'refused', refusals: [tooSlow] }), complete: false })
+    if (this.#closed)
+      for (const job of this.#waiting.splice(0))
+        job.settle({ text: JSON.stringify({ kind: 'refused', refusals: [tooSlow] }), complete: false })
+    else this.#fill()
+    if (this.#timer && this.#running.length === 0) clearTimeout(this.#timer)
+  }
+}
+
+const inFlight = 4
+// A new process needs this long before it reads its first file, even on a busy machine.
+const startMs = 3000
+
+const childFile = fileURLToPath(new URL(`./parse-child${extname(import.meta.url)}`, import.meta.url))
+
+const tooSlow: Refusal = {
+  code: 'YAML_LIMIT',
+  message: 'Cannot read this file as parsing it took too long and was stopped; make it smaller or split it',
+  line: 1,
+  column: 1,
+}

@@ -1,0 +1,249 @@
+// One resource from its layers: merged, filled in, brought to canonical form and judged by itself. What concerns other resources
+// (references, guards by name, cycles) is judged later, so that this result can be kept as long as its own inputs last.
+
+import { type Digest, digestOf, keyedDigestOf } from '../../schema/digest.ts'
+import { type Issue, issue } from '../../schema/issue.ts'
+import { atPointer, isObject, type Json, type JsonObject, pointerOf, stepsOf } from '../../schema/json.ts'
+import { type KindName, type Ref, refOf } from '../../schema/ref.ts'
+import { Secret } from '../../schema/secret.ts'
+import type { Finding, Kind, Vocabulary } from '../../schema/vocabulary.ts'
+import { canonicalPath, declaredPath } from './aliases.ts'
+import type { DesiredResource } from './desired.ts'
+import type { Item } from './items.ts'
+import { aboutKey } from './load.ts'
+import { locate, positionOfItem, rawAt } from './locate.ts'
+import { duplicateListKeys, mergeChain } from './overlay.ts'
+import { booleanOfYaml11 } from './parse.ts'
+import { leavesOf, placesOf, withLeaf } from './paths.ts'
+import { type FilledLeaf, fillTemplates, type TemplateInputs } from './template.ts'
+
+export interface RenderContext {
+  readonly vocabulary: Vocabulary
+  readonly templates: TemplateInputs
+  /** A secret in plain text and an open channel are errors. */
+  readonly requireSecurity: boolean
+  readonly digestKey: Uint8Array | null
+}
+
+/** A name in a field that refers to other resources. */
+export interface NamedRef {
+  readonly pointer: string
+  readonly name: string
+  readonly kinds: readonly KindName[]
+}
+
+export interface Rendered {
+  /** Its `refs` are those to kinds that leave no choice; see refs.ts for the others. */
+  readonly resource: DesiredResource
+  readonly kind: Kind
+  readonly names: readonly NamedRef[]
+  readonly issues: readonly Issue[]
+  /** pointer → the variables that went into this leaf. */
+  readonly variables: ReadonlyMap<string, readonly string[]>
+  /** The secrets it asked for, as they were then; rendering again is needed when one is another. */
+  readonly asked: ReadonlyMap<string, Secret | undefined>
+}
+
+export function renderResource(chain: readonly Item[], context: RenderContext): Rendered {
+  const last = chain.at(-1)
+  if (!last) throw new Error('Cannot render a resource that nobody declares')
+  const { kind, ref, name } = last
+  const issues: Issue[] = chain.flatMap(duplicateListKeys)
+  const asked = new Map<string, Secret | undefined>()
+  const merged = mergeChain(chain)
+  const filled = fillTemplates(merged, recording(context.templates, asked), path => context.vocabulary.typeAt(kind, path, merged))
+  for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
+  const { declared, spec: raw, findings } = normalised(filled.value)
+  const secretPointers = new Set(filled.leaves.filter(leaf => leaf.secret).map(leaf => pointerOf(leaf.path)))
+  const failed = new Set(filled.problems.map(problem => pointerOf(problem.path)))
+  for (const finding of findings)
+    if (!secretPointers.has(finding.pointer) && !failed.has(finding.pointer))
+      report(finding.code, finding.message, finding.pointer, finding.severity)
+  judgeLossy()
+
+  const leaves = new Map(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf]))
+  const { spec, secrets } = sealSecrets(raw)
+  const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
+  judgeOpening(spec)
+  const names = namesIn(kind, spec)
+  const closes = spec.is_active === false ? 'inactive' : (findings.find(finding => finding.closes)?.closes ?? null)
+  const resource: DesiredResource = {
+    ref,
+    kind: kind.name,
+    name,
+    spec,
+    tainted: tainted.sort(),
+    refs: refsOf(names),
+    ...digestsOf(kind, ref, spec, secrets, context.digestKey),
+    closed: closes,
+    secrets,
+    at: positionOfItem(chain[0] ?? last),
+  }
+  const variables = new Map([...leaves].map(([pointer, leaf]) => [pointer, leaf.variables]))
+  return { resource, kind, names, issues, variables, asked }
+
+  function report(code: Issue['code'], message: string, pointer: string, severity?: Issue['severity']): void {
+    const { at, related } = locate(chain, pointer, aboutKey.has(code) ? 'key' : 'value')
+    const where = { at, ref, pointer, ...(related.length > 0 ? { related } : {}), ...(severity ? { severity } : {}) }
+    issues.push(issue(code, message, where))
+  }
+
+  /** The schema decides the type: where it refuses a plain scalar, the text of the file is tried as what it wants. */
+  function normalised(value: Json): { declared: JsonObject; spec: JsonObject; findings: readonly Finding[] } {
+    const first = isObject(value) ? value : {}
+    const result = context.vocabulary.normalise(kind, first)
+    let adapted: Json = first
+    for (const { pointer } of result.findings) {
+      const found = atPointer(first, pointer)
+      if (found === undefined || found === null || typeof found === 'object' || filledAt(pointer)) continue
+      const leaf = adaptedLeaf(found, pointer)
+      if (leaf !== found) adapted = withLeaf(adapted, pathOf(pointer, first), leaf)
+    }
+    if (adapted === first || !isObject(adapted)) return { declared: first, ...result }
+    return { declared: adapted, ...context.vocabulary.normalise(kind, adapted) }
+  }
+
+  function adaptedLeaf(found: string | number | boolean, pointer: string): Json {
+    const wanted = context.vocabulary.typeAt(kind, canonicalPath(kind, pathOf(pointer, filled.value)), merged)
+    if (wanted === 'string' && typeof found !== 'string') return rawAt(chain, pointer)?.source ?? String(found)
+    if (wanted === 'boolean' && typeof found === 'string' && rawAt(chain, pointer)) return booleanOfYaml11(found) ?? found
+    return found
+  }
+
+  function filledAt(pointer: string): boolean {
+    return filled.leaves.some(leaf => pointerOf(leaf.path) === pointer)
+  }
+
+  function judgeLossy(): void {
+    if (!chain.some(item => item.document.raw.some(scalar => scalar.lossy))) return
+    for (const { path, value } of leavesOf(declared)) {
+      if (typeof value !== 'number') continue
+      const pointer = pointerOf(path)
+      if (rawAt(chain, pointer)?.lossy)
+        report(
+          'LOSSY_NUMBER',
+          `Cannot take the number in "${path.join('.')}" as another one would be stored; write it without leading zeros and with at most 15 digits, or in quotes if it is a text`,
+          pointer,
+        )
+    }
+  }
+
+  /** Takes every secret out of the spec: by expression anywhere, by schema wherever it lies. */
+  function sealSecrets(from: JsonObject): { spec: JsonObject; secrets: Map<string, Secret> } {
+    const found = new Map<string, Secret>()
+    let sealed: Json = from
+    for (const [pointer, leaf] of leaves) if (leaf.secret && atPointer(from, pointer) !== undefined) found.set(pointer, leaf.secret)
+    for (const pattern of kind.secretPaths)
+      for (const place of placesOf(from, pattern))
+        for (const { path, value } of leavesOf(place.value, place.path)) {
+          const pointer = pointerOf(path)
+          if (found.has(pointer) || value === null || value === '' || failed.has(pointerOf(declaredPath(kind, path, declared)))) continue
+          const leaf = leaves.get(pointer)
+          found.set(pointer, new Secret(String(value)))
+          sealed = withLeaf(sealed, path, leaf?.isTainted ? leaf.reference : literal)
+          if (!leaf?.isTainted) plaintext(pointer, path, leaf)
+        }
+    return { spec: sealed as JsonObject, secrets: found } // the root is never replaced
+  }
+
+  function plaintext(pointer: string, path: readonly (string | number)[], leaf: FilledLeaf | undefined): void {
+    const from = leaf && leaf.variables.length > 0 ? ` (it comes from ${leaf.variables.join(', ')})` : ''
+    const message = `Cannot keep the secret in "${stepsOf(pointer).join('.')}" as it stands in plain text${from}; write \${{ secrets.NAME }} there, and the value where "secrets" of environment.yaml says`
+    report('PLAINTEXT_SECRET', message, pointerOf(declaredPath(kind, path, declared)), context.requireSecurity ? 'error' : 'warning')
+  }
+
+  /** A boolean marked `x-opens` lets everybody in; without it, one of the fields it lists must name a guard. */
+  function judgeOpening(of: JsonObject): void {
+    const fields = isObject(kind.schema.properties) ? kind.schema.properties : {}
+    for (const [opener, field] of Object.entries(fields)) {
+      if (!isObject(field) || !Array.isArray(field['x-opens'])) continue
+      const guards = field['x-opens'].map(String)
+      const named = guards.filter(guard => isSet(of[guard]))
+      const listed = guards.map(guard => `"${guard}"`).join(' or ')
+      if (of[opener] === true && named.length > 0)
+        report(
+          'PUBLIC_WITH_SECURITY',
+          `Cannot open "${ref}" to everyone as it also names ${named.map(guard => `"${guard}"`).join(' and ')}; remove "${opener}", or set the other to null`,
+          `/${opener}`,
+        )
+      if (of[opener] !== true && named.length === 0 && context.requireSecurity)
+        report(
+          'SECURITY_REQUIRED',
+          `Cannot open "${ref}" as nothing guards it; name ${listed}, or write "${opener}: true" if everyone may call it`,
+          '',
+        )
+    }
+  }
+}
+
+/** Stands in a spec for a secret that was written out. */
+const literal = `\${{ literal }}`
+
+function recording(templates: TemplateInputs, asked: Map<string, Secret | undefined>): TemplateInputs {
+  return {
+    ...templates,
+    secret: name => {
+      const secret = templates.secret(name)
+      asked.set(name, secret)
+      return secret
+    },
+  }
+}
+
+/** The steps of `pointer` with list positions as numbers. */
+function pathOf(pointer: string, document: Json): (string | number)[] {
+  const path: (string | number)[] = []
+  let node: Json | undefined = document
+  for (const step of stepsOf(pointer)) {
+    path.push(Array.isArray(node) ? Number(step) : step)
+    node = node === undefined ? undefined : atPointer(node, pointerOf([step]))
+  }
+  return path
+}
+
+function isSet(value: Json | undefined): boolean {
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null && value !== ''
+}
+
+function namesIn(kind: Kind, spec: JsonObject): NamedRef[] {
+  const names: NamedRef[] = []
+  for (const { path, kinds } of kind.refFields)
+    for (const place of placesOf(spec, path))
+      if (typeof place.value === 'string' && place.value !== '') names.push({ pointer: pointerOf(place.path), name: place.value, kinds })
+  return names
+}
+
+function refsOf(names: readonly NamedRef[]): Ref[] {
+  const refs = names.flatMap(({ kinds, name }) => (kinds.length === 1 && kinds[0] ? [refOf(kinds[0], name)] : []))
+  return [...new Set(refs)].sort()
+}
+
+interface Digests {
+  readonly specDigest: Digest
+  readonly secretDigest: Digest | null
+  readonly effectiveDigest: Digest
+  readonly instanceKey: Digest
+}
+
+function digestsOf(kind: Kind, ref: Ref, spec: JsonObject, secrets: ReadonlyMap<string, Secret>, key: Uint8Array | null): Digests {
+  const specDigest = digestOf(spec)
+  const secretDigest = secretDigestOf(secrets, key, () => true)
+  const isKept = (field: string): boolean => !kind.inPlace.has(field)
+  const fixed = Object.fromEntries(Object.entries(spec).filter(([field]) => isKept(field)))
+  const fixedSecrets = secretDigestOf(secrets, key, pointer => isKept(stepsOf(pointer)[0] ?? ''))
+  return {
+    specDigest,
+    secretDigest,
+    effectiveDigest: digestOf([specDigest, secretDigest]),
+    instanceKey: digestOf([ref, fixed, fixedSecrets]),
+  }
+}
+
+function secretDigestOf(
+  secrets: ReadonlyMap<string, Secret>,
+  key: Uint8Array | null,
+  isWanted: (pointer: string) => boolean,
+): Digest | null {
+  const values = [...secrets].filter(([pointer]) => isWanted(pointer)).map(([pointer, secret]) => [pointer, secret.reveal()])
+  return values.length === 0 || key === null ? null : keyedDigestOf(key, Object.fromEntries(values))
+}

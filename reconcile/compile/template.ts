@@ -1,0 +1,275 @@
+// `${{ vars.x }}`, `${{ secrets.y }}`, `${{ env.Z }}`, with `|| 'default'`, anywhere in a text, one pass, no code. What an expression
+// gives is never looked at again, so a variable cannot smuggle in another expression. `$${{` stands for the characters `${{`.
+// Zato's `${NAME}` and `Zato_Enmasse_Env.NAME` are read where they are the whole text.
+
+import type { IssueCode } from '../../schema/issue.ts'
+import { isObject, type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
+import { didYouMean } from '../../schema/nearest.ts'
+import { Secret } from '../../schema/secret.ts'
+import { booleanOfYaml11 } from './parse.ts'
+
+export interface TemplateInputs {
+  readonly vars: JsonObject
+  readonly secret: (name: string) => Secret | undefined
+  /** Where a secret of this name would be found, for messages. */
+  readonly describeSecret: (name: string) => readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The process variables an expression may name. */
+  readonly allowedEnv: ReadonlySet<string>
+}
+
+/** A leaf that held at least one expression. */
+export interface FilledLeaf {
+  readonly path: readonly (string | number)[]
+  /** `vars.x`, `secrets.y`, `env.Z`, in the order they stand. */
+  readonly variables: readonly string[]
+  /** The whole text with its secrets, where it names one. */
+  readonly secret: Secret | null
+  /** A process variable went into it. */
+  readonly isTainted: boolean
+  /** What the leaf reads when everything but secrets and process variables is filled in. */
+  readonly reference: string
+}
+
+export interface TemplateProblem {
+  readonly code: IssueCode
+  readonly message: string
+  readonly path: readonly (string | number)[]
+}
+
+export interface Filled {
+  readonly value: Json
+  readonly leaves: readonly FilledLeaf[]
+  readonly problems: readonly TemplateProblem[]
+}
+
+/**
+ * Fills in every expression of `value`. A leaf with a secret holds its reference (`Bearer ${{ secrets.crm }}`) in the result.
+ * @param typeAt the JSON type the schema wants at a path; a text that is one whole expression is converted to it where it can be
+ */
+export function fillTemplates(
+  value: Json,
+  inputs: TemplateInputs,
+  typeAt: (path: readonly (string | number)[]) => string | undefined,
+): Filled {
+  if (!hasTemplate(value)) return { value, leaves: [], problems: [] }
+  const leaves: FilledLeaf[] = []
+  const problems: TemplateProblem[] = []
+  return { value: fill(value, []), leaves, problems }
+
+  function fill(node: Json, path: readonly (string | number)[]): Json {
+    if (typeof node === 'string') return isTemplateText(node) ? fillText(node, path) : node
+    if (node === null || typeof node !== 'object') return node
+    if (Array.isArray(node)) return node.map((item, index) => fill(item, [...path, index]))
+    return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, fill(item, [...path, key])]))
+  }
+
+  function fillText(text: string, path: readonly (string | number)[]): Json {
+    const parts = parseTemplate(text)
+    if (typeof parts === 'string') {
+      problems.push({ code: 'TEMPLATE_SYNTAX', message: `Cannot read the expression in "${pointerOf(path)}" as ${parts}`, path })
+      return text
+    }
+    if (parts.every(part => typeof part === 'string')) return parts.join('')
+    const outcomes = parts.map(part => (typeof part === 'string' ? part : evaluate(part, inputs)))
+    const failed = outcomes.filter(outcome => typeof outcome !== 'string' && 'problem' in outcome)
+    for (const outcome of failed) if ('problem' in outcome) problems.push({ ...outcome.problem, path })
+    if (failed.length > 0) return text
+    const found = outcomes.filter(outcome => typeof outcome !== 'string' && 'value' in outcome) as Found[] // the failed ones are gone
+    const secret = found.some(outcome => outcome.taint === 'secret')
+    const tainted = found.some(outcome => outcome.taint === 'env')
+    const texts = outcomes.map(outcome => (typeof outcome === 'string' ? outcome : textOf((outcome as Found).value))) // as above
+    if (texts.includes(undefined)) {
+      problems.push({
+        code: 'TEMPLATE_SYNTAX',
+        message: `Cannot put a list or mapping into the text of "${pointerOf(path)}"; make the expression the whole value`,
+        path,
+      })
+      return text
+    }
+    const reference = parts.map((part, index) => (typeof part === 'string' ? part : referenceOf(part, outcomes[index] as Found))).join('') // as above
+    const whole = outcomes.length === 1 ? found[0] : undefined
+    const joined = texts.join('')
+    const variables = found.map(outcome => outcome.variable).filter(variable => variable !== null)
+    leaves.push({ path, variables, secret: secret ? new Secret(joined) : null, isTainted: tainted, reference })
+    if (secret) {
+      const wanted = typeAt(path)
+      if (wanted !== undefined && wanted !== 'string')
+        problems.push({
+          code: 'SECRET_TYPE',
+          message: `Cannot put a secret into "${pointerOf(path)}" as the field is no text; use a variable`,
+          path,
+        })
+      return reference
+    }
+    return whole ? converted(whole.value, typeAt(path)) : joined
+  }
+}
+
+export function hasTemplate(value: Json): boolean {
+  if (typeof value === 'string') return isTemplateText(value)
+  if (value === null || typeof value !== 'object') return false
+  if (Array.isArray(value)) return value.some(hasTemplate)
+  for (const key in value) if (hasTemplate((value as JsonObject)[key] ?? null)) return true // neither null nor a list
+  return false
+}
+
+interface Expression {
+  readonly alternatives: readonly Alternative[]
+}
+
+type Alternative =
+  | { readonly scope: 'vars' | 'secrets' | 'env'; readonly name: string }
+  | { readonly scope: 'literal'; readonly value: Json }
+
+interface Found {
+  readonly value: Json
+  readonly variable: string | null
+  readonly taint: 'secret' | 'env' | null
+}
+
+function isTemplateText(text: string): boolean {
+  return text.includes('${') || text.startsWith(zatoPrefix)
+}
+
+const zatoPrefix = 'Zato_Enmasse_Env.'
+
+/** The parts of a text, or what is wrong with it as the end of a sentence. */
+export function parseTemplate(text: string): readonly (string | Expression)[] | string {
+  const zato = /^(?:\$\{([A-Za-z_][A-Za-z0-9_]*)\}|Zato_Enmasse_Env\.([A-Za-z_][A-Za-z0-9_]*))$/.exec(text)
+  if (zato) return [{ alternatives: [{ scope: 'env', name: zato[1] ?? zato[2] ?? '' }] }]
+  const parts: (string | Expression)[] = []
+  let literal = ''
+  let at = 0
+  while (at < text.length) {
+    const open = text.indexOf('${{', at)
+    if (open === -1) break
+    if (text[open - 1] === '$' && open > at) {
+      literal += `${text.slice(at, open - 1)}\${{`
+      at = open + 3
+      continue
+    }
+    literal += text.slice(at, open)
+    const parsed = parseExpression(text, open + 3)
+    if (typeof parsed === 'string') return parsed
+    if (literal !== '') parts.push(literal)
+    literal = ''
+    parts.push(parsed.expression)
+    at = parsed.end
+  }
+  literal += text.slice(at)
+  if (literal !== '' || parts.length === 0) parts.push(literal)
+  return parts
+}
+
+function parseExpression(text: string, start: number): { expression: Expression; end: number } | string {
+  const alternatives: Alternative[] = []
+  let at = start
+  for (;;) {
+    const token = /\s*(?:(vars|secrets|env)\.([A-Za-z_][A-Za-z0-9_.-]*)|'((?:[^']|'')*)'|(true|false|null|-?[0-9]+(?:\.[0-9]+)?))\s*/y
+    token.lastIndex = at
+    const match = token.exec(text)
+    if (!match) return text.indexOf('}}', at) === -1 ? unterminated : notUnderstood
+    const [whole, scope, name, quoted, plain] = match
+    if (scope !== undefined && name !== undefined)
+      alternatives.push({ scope: scope as 'vars' | 'secrets' | 'env', name }) // as the pattern says
+    else alternatives.push({ scope: 'literal', value: quoted === undefined ? JSON.parse(plain ?? 'null') : quoted.replaceAll("''", "'") })
+    at += whole.length
+    if (text.startsWith('}}', at)) return { expression: { alternatives }, end: at + 2 }
+    if (!text.startsWith('||', at)) return text.indexOf('}}', at) === -1 ? unterminated : notUnderstood
+    at += 2
+  }
+}
+
+const unterminated = 'it has no end; close it with "}}", or write "$${{" for the characters themselves'
+const notUnderstood =
+  'it is not understood; accepted are vars.NAME, secrets.NAME and env.NAME, joined by "||", and a text in single quotes as the last one'
+
+function evaluate(expression: Expression, inputs: TemplateInputs): Found | { problem: Omit<TemplateProblem, 'path'> } {
+  let problem: Omit<TemplateProblem, 'path'> | undefined
+  const secretNamed = expression.alternatives.some(alternative => alternative.scope === 'secrets')
+  for (const alternative of expression.alternatives) {
+    if (alternative.scope === 'literal') return { value: alternative.value, variable: null, taint: secretNamed ? 'secret' : null }
+    const found = lookUp(alternative, inputs)
+    if ('value' in found) return secretNamed ? { ...found, taint: 'secret' } : found
+    if (found.problem.code === 'ENV_NOT_ALLOWED') return found // a default does not make it readable
+    problem ??= found.problem
+  }
+  return { problem: problem ?? { code: 'TEMPLATE_SYNTAX', message: 'Cannot fill in an expression as it is empty; name a variable' } }
+}
+
+function lookUp(
+  { scope, name }: { scope: 'vars' | 'secrets' | 'env'; name: string },
+  inputs: TemplateInputs,
+): Found | { problem: Omit<TemplateProblem, 'path'> } {
+  const variable = `${scope}.${name}`
+  switch (scope) {
+    case 'vars': {
+      const value = variableOf(inputs.vars, name)
+      if (value !== undefined) return { value, variable, taint: null }
+      const known = Object.keys(inputs.vars)
+      const end = known.length === 0 ? '; add it under "vars" in environment.yaml' : didYouMean(name, known)
+      return {
+        problem: {
+          code: 'MISSING_VARIABLE',
+          message: `Cannot fill in "\${{ ${variable} }}" as environment.yaml has no such variable${end}`,
+        },
+      }
+    }
+    case 'env': {
+      if (!inputs.allowedEnv.has(name)) {
+        const message = `Cannot read the process variable "${name}" as environment.yaml does not allow it; add ${name} to "env" there`
+        return { problem: { code: 'ENV_NOT_ALLOWED', message } }
+      }
+      const value = inputs.env[name]
+      if (value !== undefined) return { value, variable, taint: 'env' }
+      return {
+        problem: {
+          code: 'MISSING_ENV',
+          message: `Cannot read the process variable "${name}" as it is not set; set ${name} where the server starts`,
+        },
+      }
+    }
+    case 'secrets': {
+      const secret = inputs.secret(name)
+      if (secret) return { value: secret.reveal(), variable, taint: 'secret' }
+      const places = inputs.describeSecret(name)
+      const end =
+        places.length === 0 ? '; add a source under "secrets" in environment.yaml' : `; it is looked for in ${places.join(', then ')}`
+      return { problem: { code: 'MISSING_SECRET', message: `Cannot fill in "\${{ ${variable} }}" as no source holds this secret${end}` } }
+    }
+  }
+}
+
+/** `vars.a.b` is the variable "a.b", or else the entry "b" of the mapping "a". */
+function variableOf(vars: JsonObject, name: string): Json | undefined {
+  if (Object.hasOwn(vars, name)) return vars[name]
+  let found: Json | undefined = vars
+  for (const step of name.split('.')) found = isObject(found) && Object.hasOwn(found, step) ? found[step] : undefined
+  return found
+}
+
+/** Secrets and process variables stay references; a default beside a secret is as secret as what it stands for. */
+function referenceOf(expression: Expression, found: Found): string {
+  if (found.taint === null) return textOf(found.value) ?? ''
+  const named = expression.alternatives.map(alternative =>
+    alternative.scope === 'literal' ? "'***'" : `${alternative.scope}.${alternative.name}`,
+  )
+  return `\${{ ${named.join(' || ')} }}`
+}
+
+function textOf(value: Json): string | undefined {
+  if (typeof value === 'string') return value
+  if (value === null) return ''
+  return typeof value === 'object' ? undefined : String(value)
+}
+
+/** Only what reads the same both ways is converted; the rest stays as it is, and validation says what is wrong. */
+function converted(value: Json, wanted: string | undefined): Json {
+  if (wanted === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
+  if (typeof value !== 'string') return value
+  if (wanted === 'boolean') return value === 'true' || value === 'false' ? value === 'true' : (booleanOfYaml11(value) ?? value)
+  if (wanted === 'integer' && /^-?[0-9]{1,15}$/.test(value)) return Number(value)
+  if (wanted === 'number' && /^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$/.test(value)) return Number(value)
+  return value
+}
