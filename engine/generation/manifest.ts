@@ -47,3 +47,8 @@ export interface Delta {
 }
 
 export const emptyManifest: Manifest = { revision: null, entries: new Map(), modules: new Map(), settings: null, lockfile: null }
+
+/** What a sealed value is bound to: it opens in the field it was sealed for and nowhere else. */
+export function sealContext(ref: Ref, pointer: string): string {
+  return `${ref}${pointer}`
+}

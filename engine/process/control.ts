@@ -1,17 +1,18 @@
 // The engine in the control process: what is live, the one way to change it, and the workers that serve it.
 
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
 import { readCurrent } from '../generation/current.ts'
 import type { Engine, EngineStatus } from '../generation/engine.ts'
+import { createLeaseGrants } from '../generation/lease-grants.ts'
 import type { Delta } from '../generation/manifest.ts'
 import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import type { Store } from '../store/port.ts'
 import type { Quarantined, Report } from './messages.ts'
+import { blamePath, linkPath } from './paths.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
 
 export interface EngineOptions {
@@ -31,15 +32,6 @@ export interface EngineOptions {
 /** A service that was running so often when a worker had to be killed is not called any more. */
 const killsToQuarantine = 3
 const killWindowMs = 10 * 60 * 1000
-
-export function linkPath(dataDirectory: string): string {
-  return join(dataDirectory, 'link.sock')
-}
-
-/** Where a worker leaves the name of what it was stuck on. */
-export function blamePath(dataDirectory: string, pid: number): string {
-  return join(dataDirectory, `blame-${pid}.json`)
-}
 
 /** What a previous life left behind, whole: the manifest that `current` names, or that of `current.previous`. */
 export async function readLive(dataDirectory: string): Promise<{ boot: SwapOptions['boot']; recovered: string | null }> {
@@ -65,23 +57,25 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   let trial = 0
   let swap: Swap | undefined
 
+  // A life begins with the pid of its worker.
+  const grants = createLeaseGrants({ store, isGone: life => !isAlive(Number.parseInt(life, 10)), now: Date.now })
   const workers: ConnectedWorkers = await acceptWorkers({
     socketPath: linkPath(dataDirectory),
     welcome: () => ({
-      sealKey: options.sealKey?.transfer() ?? null,
+      sealKey: options.sealKey?.sealingKey ?? null,
       workers: options.workers,
       quarantined: quarantineList(),
       hasLive: (swap?.live().generation ?? 0) > 0,
       sourceRoot: options.sourceRoot,
     }),
     onUp: worker => void swap?.bringUp(worker),
-    onDown: ({ id, pid, life }) => {
+    onDown: ({ id, pid }) => {
       announce('worker.gone', { worker: id, pid })
-      void afterDeath(pid, life)
+      void afterDeath(pid)
     },
     onReport: (_worker, report) => judge(report),
-    acquire: (name, life, ttlMs) => store.acquireLease(name, life, ttlMs, Date.now()),
-    release: (name, life, term) => store.releaseLease(name, life, term),
+    acquire: grants.acquire,
+    release: grants.release,
     journal: ({ type, body }) => void store.appendJournal(type, body),
   })
   const started = await createSwap({ ...options, workers, boot: options.boot, now: Date.now })
@@ -158,10 +152,8 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     if (reason !== null) void started.failProbation(reason)
   }
 
-  async function afterDeath(pid: number, life: string): Promise<void> {
+  async function afterDeath(pid: number): Promise<void> {
     deaths += 1
-    for (const lease of await store.listLeases())
-      if (lease.holder === life && !isAlive(pid)) await store.releaseLease(lease.name, life, lease.term)
     const blame = await takeBlame(pid)
     if (blame) {
       announce('worker.blamed', { pid, ref: blame.name, reason: blame.reason })

@@ -86,7 +86,7 @@ export interface Health {
 }
 
 /** Methods a worker answers. */
-export interface WorkerMethods {
+export type WorkerMethods = {
   begin(body: Begin): Promise<void>
   part(body: Part): Promise<void>
   prepare(body: { readonly generation: number }): Promise<void>
@@ -100,7 +100,7 @@ export interface WorkerMethods {
 }
 
 /** Methods control answers. */
-export interface ControlMethods {
+export type ControlMethods = {
   hello(body: Hello): Promise<Welcome>
   report(body: Report): void
   acquire(body: { readonly name: string; readonly ttlMs: number }): Promise<{ readonly term: number } | null>

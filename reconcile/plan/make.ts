@@ -2,7 +2,7 @@
 // The plan is for people: secrets are digests. The delta is for the engine: secrets are sealed, each bound to its ref and field.
 
 import type { LiveState } from '../../engine/generation/engine.ts'
-import type { Delta, Entry, Origin } from '../../engine/generation/manifest.ts'
+import { type Delta, type Entry, type Origin, sealContext } from '../../engine/generation/manifest.ts'
 import { canonicalJson } from '../../schema/digest.ts'
 import type { Issue } from '../../schema/issue.ts'
 import type { Desired, DesiredResource } from '../compile/desired.ts'
@@ -87,7 +87,7 @@ function deltaOf({ desired, live, origin, seal }: PlanInput, steps: Plan['steps'
 }
 
 function entryOf({ secrets, at, ...resource }: DesiredResource, origin: Origin, seal: SealSecret): Entry {
-  const sealed = [...secrets].map(([pointer, secret]) => [pointer, seal(secret.reveal(), `${resource.ref}${pointer}`)] as const)
+  const sealed = [...secrets].map(([pointer, secret]) => [pointer, seal(secret.reveal(), sealContext(resource.ref, pointer))] as const)
   return { resource, origin, sealed: Object.fromEntries(sealed), declaredAt: `${at.path}:${at.line}:${at.column}` }
 }
 

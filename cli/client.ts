@@ -1,0 +1,139 @@
+// How a command reaches its server: by --server or PLUMB_SERVER (a URL, or unix:<path>), else by the socket of the working
+// directory's .plumb/. What a server answers is data: it is size-capped and control characters never reach the terminal.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Client, type Dispatcher } from 'undici'
+import type { Issue } from '../schema/issue.ts'
+import { isObject, type Json, type JsonObject } from '../schema/json.ts'
+
+export interface ServerChoice {
+  readonly server?: string
+  readonly tokenFile?: string
+}
+
+/** The server refused: `status`, `code` and issues are its own. */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal'
+  readonly status: number
+  readonly code: string
+  readonly issues: readonly Issue[]
+
+  constructor(status: number, problem: JsonObject) {
+    super(
+      typeof problem.detail === 'string'
+        ? problem.detail
+        : typeof problem.title === 'string'
+          ? problem.title
+          : `The server answered ${status}`,
+    )
+    this.status = status
+    this.code = typeof problem.code === 'string' ? problem.code : ''
+    this.issues = Array.isArray(problem.issues) ? (problem.issues as unknown as Issue[]) : [] // as the admin API documents
+  }
+}
+
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError'
+}
+
+export interface AdminClient extends AsyncDisposable {
+  readonly environment: string
+  get(path: string): Promise<JsonObject>
+  post(path: string, body: JsonObject): Promise<JsonObject>
+}
+
+const maxAnswerBytes = 256 * 1024 * 1024
+const callTimeoutMs = 300_000
+
+/** @throws UnreachableError with what was tried and what next */
+export async function openClient(choice: ServerChoice): Promise<AdminClient> {
+  const { origin, socketPath, shown } = locate(choice)
+  const token = readToken(choice)
+  const client = new Client(origin, { ...(socketPath ? { socketPath } : {}), headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs })
+  const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject> => {
+    let answer: Dispatcher.ResponseData
+    try {
+      answer = await client.request({
+        method,
+        path,
+        headers: {
+          accept: 'application/json',
+          ...(body ? { 'content-type': 'application/json' } : {}),
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      })
+    } catch (error) {
+      throw new UnreachableError(
+        `Cannot reach the server at ${shown}: ${reasonOf(error)}; start one with plumb dev or plumb serve, or name it by --server or PLUMB_SERVER`,
+        { cause: error },
+      )
+    }
+    const parsed = parse(await readCapped(answer.body))
+    if (answer.statusCode >= 400) throw new ServerRefusal(answer.statusCode, parsed)
+    return parsed
+  }
+  const served = await call('GET', '/api/v1')
+  const environment = String(served.environment ?? '')
+  const under = (path: string) => `/api/v1/environments/${encodeURIComponent(environment)}/${path}`
+  return {
+    environment,
+    get: path => call('GET', under(path)),
+    post: (path, body) => call('POST', under(path), body),
+    [Symbol.asyncDispose]: () => client.destroy(),
+  }
+}
+
+function locate({ server = process.env.PLUMB_SERVER }: ServerChoice): { origin: string; socketPath: string | undefined; shown: string } {
+  if (server?.startsWith('unix:')) return overSocket(resolve(server.slice('unix:'.length)))
+  if (server) {
+    if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
+      throw new UnreachableError(
+        `Cannot use ${JSON.stringify(server)} as a server: a URL such as http://127.0.0.1:8183, or unix:PATH, is accepted`,
+      )
+    return { origin: new URL(server).origin, socketPath: undefined, shown: new URL(server).origin }
+  }
+  return overSocket(socketIn(resolve('.plumb')))
+}
+
+/** The socket of a data directory; `admin.addr` names it where its own path would be too long. */
+export function socketIn(dataDirectory: string): string {
+  const address = join(dataDirectory, 'admin.addr')
+  return existsSync(address) ? readFileSync(address, 'utf8').trim() : join(dataDirectory, 'admin.sock')
+}
+
+function overSocket(socketPath: string) {
+  return { origin: 'http://localhost', socketPath, shown: `unix:${socketPath}` }
+}
+
+function readToken({ tokenFile }: ServerChoice): string | undefined {
+  return tokenFile ? readFileSync(tokenFile, 'utf8').trim() : process.env.PLUMB_TOKEN
+}
+
+async function readCapped(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > maxAnswerBytes) throw new UnreachableError(`Cannot read the answer as it is larger than ${maxAnswerBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parse(text: string): JsonObject {
+  try {
+    const value = JSON.parse(text) as Json
+    return isObject(value) ? value : {}
+  } catch {
+    throw new UnreachableError('Cannot read the answer as it is not JSON: is another program listening there?')
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = (error as { code?: string }).code
+  if (code === 'ENOENT') return 'no server runs with that socket'
+  if (code === 'ECONNREFUSED') return 'the connection was refused'
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,56 @@
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { CommandError, exit, finish, type Shared } from './run.ts'
+import { runServer, workerCount } from './serve-options.ts'
+import { estateRoot } from './upload.ts'
+
+interface Options extends Shared {
+  readonly environment: string
+  readonly data?: string
+  readonly workers?: string
+  readonly channelsPort: string
+  readonly adminPort: string
+}
+
+export function devCommand(): Command {
+  return new Command('dev')
+    .description('serves the files of a working tree: what is saved is live at once, what is broken changes nothing')
+    .argument('[directory]', 'an estate (default: the one around the working directory)')
+    .option('--environment <name>', 'directory under environments/', 'dev')
+    .option('--data <directory>', 'where live state is kept (default: .plumb in the estate)')
+    .option('--workers <n>', 'processes that serve channels (default: cores less one, at least 2)')
+    .option('--channels-port <port>', 'port of the channels', '17010')
+    .option('--admin-port <port>', 'port of the admin API', '8183')
+    .option('--json', 'tell failures to start as JSON')
+    .addHelpText('after', '\nExample:\n  plumb dev\n  curl localhost:17010/api/v1/client -d \'{"client_id":123}\'')
+    .action((directory: string | undefined, options: Options) =>
+      finish(options, async () => {
+        const root = estateRoot(directory ?? '.')
+        const dataDirectory = resolve(options.data ?? join(root, '.plumb'))
+        return await runServer(
+          {
+            command: 'dev',
+            environment: options.environment,
+            source: { kind: 'worktree', root },
+            dataDirectory,
+            sealKeyPath: join(dataDirectory, 'keys', 'seal.key'),
+            floors: {},
+            workers: workerCount(options.workers ? count('--workers', options.workers) : null),
+            channels: { host: '127.0.0.1', port: count('--channels-port', options.channelsPort) },
+            admin: { host: '127.0.0.1', port: count('--admin-port', options.adminPort) },
+          },
+          ({ channels, admin }) => {
+            process.stdout.write(`Serving environments/${options.environment} of ${root}\n`)
+            process.stdout.write(`Channels  http://localhost:${channels.port}\nAdmin API http://localhost:${admin.port}\n`)
+          },
+        )
+      }),
+    )
+}
+
+function count(flag: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new CommandError(`Cannot use ${flag} "${text}": a whole number is accepted`, { status: exit.usage })
+  return value
+}

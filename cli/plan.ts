@@ -1,0 +1,38 @@
+import { Command } from 'commander'
+import { isObject } from '../schema/json.ts'
+import { withProgress } from './progress.ts'
+import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { filesOf } from './upload.ts'
+
+interface Options extends Shared {
+  readonly revision?: string
+  readonly markdown?: boolean
+  readonly detailedExitcode?: boolean
+}
+
+export function planCommand(): Command {
+  return talksToServer(new Command('plan'))
+    .description('what an apply would change, field by field; the server compiles and keeps the plan')
+    .argument('[directory]', 'an estate on this machine; without it the ref that the server follows')
+    .option('--revision <sha>', 'a commit instead of the head of the ref')
+    .option('--markdown', 'print it as a comment for a pull request')
+    .option('--detailed-exitcode', 'end with 2 where there are changes')
+    .addHelpText('after', '\nExamples:\n  plumb plan\n  plumb plan . --detailed-exitcode\n  plumb plan --revision 4f1c… --markdown')
+    .action((directory: string | undefined, options: Options) =>
+      withServer(options, async client => {
+        const body = {
+          ...(options.revision ? { revision: options.revision } : {}),
+          ...(directory === undefined ? {} : { files: await filesOf(directory) }),
+        }
+        const answer = await withProgress('Planning', client.post('plans', body))
+        if (options.json) printJson(answer.plan)
+        else process.stdout.write(`${String(options.markdown ? answer.markdown : answer.text)}\n`)
+        return options.detailedExitcode && hasChanges(answer.plan) ? exit.changes : exit.done
+      }),
+    )
+}
+
+function hasChanges(plan: unknown): boolean {
+  const summary = isObject(plan) && isObject(plan.summary) ? plan.summary : {}
+  return Number(summary.create ?? 0) + Number(summary.update ?? 0) + Number(summary.delete ?? 0) > 0
+}

@@ -1,0 +1,66 @@
+// What every command shares: the choice of server, --json, exit statuses, and how a failure is told.
+
+import process from 'node:process'
+import type { Command } from 'commander'
+import type { Issue } from '../schema/issue.ts'
+import { type AdminClient, openClient, ServerRefusal, UnreachableError } from './client.ts'
+import { printable, printIssues } from './print.ts'
+
+/** Exit statuses of every command; documented in docs/cli.md. */
+export const exit = { done: 0, failed: 1, changes: 2, waits: 3, usage: 64, unreachable: 69 } as const
+
+export interface Shared {
+  readonly json?: boolean
+  readonly server?: string
+  readonly tokenFile?: string
+}
+
+/** Input that cannot be used, found before any server is asked. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly status: number
+  readonly issues: readonly Issue[]
+
+  constructor(message: string, options: { readonly status?: number; readonly issues?: readonly Issue[] } = {}) {
+    super(message)
+    this.status = options.status ?? exit.failed
+    this.issues = options.issues ?? []
+  }
+}
+
+/** Adds the options that every command which talks to a server has. */
+export function talksToServer(command: Command): Command {
+  return command
+    .option('--json', 'print the answer as JSON')
+    .option('--server <url>', 'the server: a URL, or unix:PATH (default: PLUMB_SERVER, else the socket under .plumb/)')
+    .option('--token-file <file>', 'file that holds the token (default: the token in PLUMB_TOKEN); the socket needs none')
+}
+
+/** Runs a command against its server and ends with the status it returns. */
+export async function withServer(options: Shared, act: (client: AdminClient) => Promise<number>): Promise<void> {
+  await finish(options, async () => {
+    await using client = await openClient(options)
+    return await act(client)
+  })
+}
+
+/** Runs a command; tells what went wrong on stderr, or as JSON on stdout where that was asked for. */
+export async function finish(options: Shared, act: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await act()
+  } catch (error) {
+    const issues = error instanceof ServerRefusal || error instanceof CommandError ? error.issues : []
+    if (!(error instanceof Error)) throw error
+    if (options.json)
+      printJson({ error: { message: error.message, code: error instanceof ServerRefusal ? error.code : error.name, issues } })
+    else {
+      if (issues.length > 0) printIssues(issues, process.stderr)
+      process.stderr.write(`${printable(error.message)}\n`)
+    }
+    process.exitCode = error instanceof UnreachableError ? exit.unreachable : error instanceof CommandError ? error.status : exit.failed
+  }
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}

@@ -1,0 +1,74 @@
+// What `serve` and `dev` hand to the control process, and how they start the processes.
+
+import { existsSync } from 'node:fs'
+import { mkdir, realpath } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { type Address, bind } from '../engine/process/bind.ts'
+import { lockData } from '../engine/process/lock.ts'
+import type { Floors } from '../schema/policy.ts'
+
+/** Everything the control process is started with; plain data, no secrets. */
+export interface ControlConfig {
+  readonly command: 'serve' | 'dev'
+  readonly environment: string
+  readonly source:
+    | { readonly kind: 'git'; readonly url: string; readonly ref: string; readonly allowLocal: boolean }
+    | { readonly kind: 'worktree'; readonly root: string }
+  readonly dataDirectory: string
+  readonly sealKeyPath: string
+  readonly floors: Floors
+  readonly workers: number
+  readonly channels: Address
+  readonly admin: Address
+}
+
+/** What a worker is started with, before its number. */
+export interface WorkerConfig {
+  readonly dataDirectory: string
+  readonly human: boolean
+}
+
+const silentMs = 5_000
+const graceMs = 35_000
+const lockWaitMs = 3_000
+
+/** Default: all cores but one, two at least, so that one can be replaced while another serves. */
+export function workerCount(asked: number | null): number {
+  return asked ?? Math.max(2, availableParallelism() - 1)
+}
+
+/** Opens the ports and starts supervisor, control and workers; resolves when all have ended, with the exit status. */
+export async function runServer(
+  config: ControlConfig,
+  onBound: (addresses: Pick<ControlConfig, 'channels' | 'admin'>) => void,
+): Promise<number> {
+  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
+  const dataDirectory = await realpath(config.dataDirectory)
+  using _lock = await lockData(dataDirectory, 'serve', lockWaitMs)
+  const inherited = process.execArgv.filter(flag => flag.startsWith('--conditions=') || flag.startsWith('-C'))
+  const quiet = '--disable-warning=ExperimentalWarning'
+  const worker: WorkerConfig = { dataDirectory, human: config.command === 'dev' }
+  const binding = await bind({
+    channels: config.channels,
+    admin: config.admin,
+    workers: config.workers,
+    silentMs,
+    graceMs,
+    control: { execArgv: [...inherited, quiet], script: program('./control-main'), args: [JSON.stringify({ ...config, dataDirectory })] },
+    // Without --no-compilation-cache V8 keeps the source of every module that was ever loaded.
+    worker: {
+      execArgv: [...inherited, quiet, '--no-compilation-cache', '--enable-source-maps'],
+      script: program('../engine/process/worker-main'),
+      args: [JSON.stringify(worker)],
+    },
+  })
+  onBound(config)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, binding.stop)
+  return await binding.ended
+}
+
+function program(name: string): string {
+  const source = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+  return existsSync(source) ? source : fileURLToPath(new URL(`${name}.js`, import.meta.url))
+}

@@ -1,0 +1,20 @@
+import { Command } from 'commander'
+import { tellOutcome } from './outcome.ts'
+import { withProgress } from './progress.ts'
+import { type Shared, talksToServer, withServer } from './run.ts'
+
+interface Options extends Shared {
+  readonly retry?: boolean
+}
+
+export function syncCommand(): Command {
+  return talksToServer(new Command('sync'))
+    .description('fetches the ref that the server follows and applies it; the schedule does the same')
+    .option('--retry', 'clear the marks of change sets that failed or were rolled back, and try again')
+    .addHelpText('after', '\nExample:\n  git push && plumb sync')
+    .action((options: Options) =>
+      withServer(options, async client =>
+        tellOutcome(await withProgress('Syncing', client.post('sync', options.retry ? { retry: true } : {})), options),
+      ),
+    )
+}

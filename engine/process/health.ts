@@ -1,0 +1,28 @@
+// What a worker tells of its live generation, for probation.
+
+import type { KindName } from '../../schema/ref.ts'
+import type { BuiltGeneration } from '../generation/built.ts'
+import type { Counters } from '../plane/counters.ts'
+import type { ServiceView } from '../service/unit.ts'
+import type { Health } from './messages.ts'
+
+export interface Judged {
+  readonly live: BuiltGeneration
+  readonly previousShare: number | null
+  /** `performance.now()` when it went live. */
+  readonly at: number
+  readonly counters: Counters
+  /** The kind whose views are services. */
+  readonly kind: KindName
+}
+
+export function healthOf({ live, previousShare, at, counters, kind }: Judged): Health {
+  const { requests, serverErrors, excused } = counters.window(live, at)
+  const services: Record<string, { calls: number; unmapped: number }> = {}
+  for (const { resource } of live.manifest.entries.values()) {
+    if (resource.kind !== kind) continue
+    const { first } = (live.resolve(resource.ref) as Partial<ServiceView> | undefined)?.counters ?? { first: null } // a closed service has no counters
+    if (first && first.calls > 0) services[resource.ref] = { ...first }
+  }
+  return { generation: live.number, requests, serverErrors: serverErrors - excused, previousShare, services }
+}

@@ -1,0 +1,45 @@
+// Entry of a worker process: node worker-main.ts '{"dataDirectory":…}' 1, with the channels' socket as 3 and the lifeline as 4.
+
+import { writeFileSync } from 'node:fs'
+import process from 'node:process'
+import { builtinVocabulary } from '../../schema/vocabulary.ts'
+import { holdLifeline } from './lifeline.ts'
+import { createLog } from './log.ts'
+import { blamePath, linkPath } from './paths.ts'
+import { startWorker } from './worker.ts'
+
+const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
+const id = Number(process.argv[3])
+process.title = `plumb worker ${id}`
+const graceMs = 30_000
+const blame = blamePath(dataDirectory, process.pid)
+const log = createLog({ process: `worker ${id}`, human })
+const lifeline = holdLifeline(4, blame)
+const worker = startWorker({ id, linkPath: linkPath(dataDirectory), channels: { fd: 3 }, vocabulary: builtinVocabulary(), log, lifeline })
+
+let ending = false
+let known = false
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
+process.on('uncaughtException', error => {
+  known = true
+  blameRunning('threw outside of a call')
+  log.error(
+    { err: { message: error.message, stack: error.stack } },
+    'This worker ends and is replaced, as service code threw outside of a call',
+  )
+  process.exit(70)
+})
+process.on('exit', () => {
+  if (!ending && !known) blameRunning('ended the process')
+})
+
+function end(): void {
+  if (ending) return process.exit(0)
+  ending = true
+  void worker.close(graceMs).then(() => process.exit(0))
+}
+
+function blameRunning(reason: string): void {
+  const name = worker.running()
+  if (name !== null) writeFileSync(blame, JSON.stringify({ name, reason }))
+}

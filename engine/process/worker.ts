@@ -1,0 +1,232 @@
+// A worker: serves the channels from the generation that is live in it and follows what control says. While control is away
+// it serves on; when control is back it says what it holds.
+
+import { randomBytes } from 'node:crypto'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock } from '../../adapters/clock.ts'
+import type { Log, Surroundings } from '../../adapters/port.ts'
+import { adapterTable } from '../../adapters/table.ts'
+import type { KindName } from '../../schema/ref.ts'
+import { createUnsealer, type Unsealer } from '../../schema/seal.ts'
+import type { Vocabulary } from '../../schema/vocabulary.ts'
+import { createIntake } from '../generation/activate.ts'
+import type { BuiltGeneration } from '../generation/built.ts'
+import { Instances } from '../generation/instances.ts'
+import { createLeases } from '../generation/leases.ts'
+import { channelRow } from '../plane/channel.ts'
+import { createPlane, type Place } from '../plane/listen.ts'
+import { createRouter } from '../plane/router.ts'
+import { createServiceRuntime } from '../service/runtime.ts'
+import { invokeService, pingConnection } from './calls.ts'
+import { guarded } from './guard.ts'
+import { healthOf } from './health.ts'
+import { Held } from './held.ts'
+import type { Lifeline } from './lifeline.ts'
+import { type Link, LinkError, openLink } from './link.ts'
+import type { Hello, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
+
+export interface WorkerOptions {
+  readonly id: number
+  readonly linkPath: string
+  readonly channels: Place
+  readonly vocabulary: Vocabulary
+  readonly log: Log
+  readonly lifeline: Lifeline
+}
+
+export interface RunningWorker {
+  /** Lets what is open finish, at most `graceMs`. */
+  close(graceMs: number): Promise<void>
+  /** Services that run at this instant or ran last, for the blame of a sudden end. */
+  running(): string | null
+}
+
+const retryMs = 50
+const reportMs = 250
+/** A worker that could not let go of so many module instances is replaced. */
+const recycleAfter = 200
+
+export function startWorker(options: WorkerOptions): RunningWorker {
+  const { id, log, lifeline, vocabulary } = options
+  const life = `${process.pid}-${randomBytes(6).toString('hex')}`
+  const instances = new Instances()
+  const quarantined = new Map<string, string>()
+  let names = new Map<string, number>()
+  let lastRun: string | null = null
+  let unsealer: Unsealer | null = null
+  let sourceRoot: string | null = null
+  let poolShare = 1
+  let control: Link | null = null
+  let listening: Promise<unknown> | null = null
+  let judged: { live: BuiltGeneration; previousShare: number | null; at: number } | null = null
+  let lastReport = ''
+  let closing = false
+
+  const runtime = createServiceRuntime({
+    moduleOf: digest => held.moduleOf(digest),
+    dependencies: lockfile => held.librariesOf(lockfile),
+    fileName: path => (sourceRoot === null ? path : join(sourceRoot, path)),
+    clients: clientKinds(vocabulary),
+    log,
+  })
+  const guard = { begins, refuses: (name: string) => quarantined.get(name) ?? null }
+  const surroundings: Surroundings = {
+    clock: systemClock,
+    log,
+    get workers() {
+      return poolShare
+    },
+  }
+  const leases = createLeases({
+    port: { acquire: (name, ttlMs) => ask('acquire', { name, ttlMs }), release: (name, term) => ask('release', { name, term }) },
+    clock: systemClock,
+    log,
+  })
+  const held: Held = new Held({
+    table: adapterTable([channelRow, { kind: runtime.kind, adapter: guarded(runtime.adapter, guard) }]),
+    instances,
+    surroundings,
+    intake: createIntake(leases),
+    emptyRouter: createRouter(),
+    unsealer: () => unsealer,
+    onLive,
+  })
+  const plane = createPlane({ select: () => held.slots.select(), log, degraded: () => held.slots.live?.degraded().length ?? 0 })
+  const reports = setInterval(report, reportMs)
+  void stayConnected()
+
+  return {
+    running: () => lastRun,
+    async close(graceMs) {
+      closing = true
+      clearInterval(reports)
+      await plane.close({ graceMs })
+      await held.close()
+      control?.close()
+    },
+  }
+
+  async function stayConnected(): Promise<void> {
+    while (!closing) {
+      const link = await dial()
+      if (link) {
+        control = link
+        await greet(link).catch(error => log.warn({ reason: messageOf(error) }, 'Cannot greet control; it is tried again'))
+        await link.closed
+        control = null
+        await held.abandonDrafts()
+      }
+      await sleep(retryMs)
+    }
+  }
+
+  function dial(): Promise<Link | null> {
+    const socket = connect(options.linkPath)
+    return new Promise(resolve => {
+      socket.once('connect', () => {
+        socket.removeAllListeners('error')
+        resolve(openLink(socket, methods()))
+      })
+      // Control is away, or not yet there.
+      socket.once('error', () => resolve(null))
+    })
+  }
+
+  async function greet(link: Link): Promise<void> {
+    const hello: Hello = { id, pid: process.pid, life, held: held.list(), live: held.slots.live?.number ?? 0 }
+    const welcome = await link.call<Welcome>('hello', hello)
+    unsealer = welcome.sealKey === null ? null : createUnsealer(welcome.sealKey)
+    sourceRoot = welcome.sourceRoot
+    poolShare = welcome.workers
+    setQuarantine(welcome.quarantined)
+    lastReport = ''
+    // Where there is no generation at all there is nothing to wait for: answers are 503 until there is one.
+    if (!welcome.hasLive) await listen()
+  }
+
+  function methods(): WorkerMethods {
+    return {
+      begin: async body => held.begin(body),
+      part: async body => held.part(body),
+      prepare: ({ generation }) => held.prepare(generation),
+      abort: ({ generation }) => held.abort(generation),
+      activate: async body => {
+        held.activate(body)
+        await listen()
+      },
+      drain: async ({ generation, deadlineMs }) => held.drain(generation, deadlineMs),
+      quarantine: async ({ list }) => setQuarantine(list),
+      invoke: invocation => invokeService(held.slots.live, invocation),
+      ping: ({ ref }) => pingConnection(held.slots.live, ref),
+    }
+  }
+
+  function listen(): Promise<unknown> {
+    listening ??= plane.listen(options.channels)
+    return listening
+  }
+
+  function onLive(live: BuiltGeneration, previous: BuiltGeneration | null): void {
+    const minuteAgo = performance.now() - 60_000
+    const before = previous && plane.counters.window(previous, minuteAgo)
+    judged = {
+      live,
+      previousShare: before && before.requests > 0 ? (before.serverErrors - before.excused) / before.requests : null,
+      at: performance.now(),
+    }
+    const services = [...live.manifest.entries.values()]
+      .filter(({ resource }) => resource.kind === runtime.kind)
+      .map(({ resource }) => resource.name)
+    names = new Map(services.map((name, at) => [name, at]))
+    lifeline.name(services)
+    report()
+  }
+
+  function begins(name: string): void {
+    lastRun = name
+    lifeline.blame(names.get(name) ?? -1)
+  }
+
+  function setQuarantine(list: readonly Quarantined[]): void {
+    quarantined.clear()
+    for (const { ref, reason } of list) quarantined.set(ref.slice(ref.indexOf('/') + 1), reason)
+  }
+
+  function report(): void {
+    if (!control || !judged) return
+    const current: Report = {
+      live: judged.live.number,
+      draining: [...held.slots.draining].map(({ number }) => number),
+      degraded: judged.live.degraded(),
+      leaks: runtime.leaks().map(({ path, count, holders }) => ({ path, count, holders })),
+      health: healthOf({ ...judged, counters: plane.counters, kind: runtime.kind }),
+    }
+    const text = JSON.stringify(current)
+    if (text !== lastReport) control.notify('report', current)
+    lastReport = text
+    if (runtime.uncollected() >= recycleAfter) recycle()
+  }
+
+  /** Ends in good order; the supervisor starts the next. */
+  function recycle(): void {
+    log.warn({ uncollected: runtime.uncollected() }, 'This worker ends and is replaced, as code that was released is still held')
+    process.kill(process.pid, 'SIGTERM')
+  }
+
+  function ask<Answer>(method: string, body: unknown): Promise<Answer> {
+    return control ? control.call<Answer>(method, body) : Promise.reject(new LinkError('Cannot ask control as it is away'))
+  }
+}
+
+function clientKinds(vocabulary: Vocabulary): ReadonlyMap<string, readonly KindName[]> {
+  const kinds = new Map<string, KindName[]>()
+  for (const kind of vocabulary.kinds.values())
+    if (kind.client) kinds.set(kind.client.method, [...(kinds.get(kind.client.method) ?? []), kind.name])
+  return kinds
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
