@@ -16,7 +16,7 @@ export type Check = (document: JsonObject) => readonly Finding[]
  */
 export function compileCheck(schema: JsonObject, owner: string, names: readonly string[] = []): Check {
   const ajv = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false, verbose: true })
-  ajv.addVocabulary([...keywords])
+  ajv.addVocabulary(Object.keys(keywords))
   const validate = ajv.compile(schema)
   return document => {
     if (validate(document)) return noFindings

@@ -42,24 +42,23 @@ export interface Kind {
   readonly client: Client | null
 }
 
-/** The keywords that stand beside those of JSON Schema in a kind or document schema. */
-export const keywords = [
-  'x-alias',
-  'x-client',
-  'x-guards',
-  'x-identity',
-  'x-in-place',
-  'x-merge-key',
-  'x-opens',
-  'x-plumb',
-  'x-ref',
-  'x-secret',
-  'x-section',
-  'x-served',
-  'x-served-values',
-  'x-unit',
-  'x-when',
-] as const
+/** The keywords that stand beside those of JSON Schema in a kind or document schema, and what each says. */
+export const keywords = {
+  'x-alias': 'other spellings of a field, or of the section where it stands at the root',
+  'x-client': 'what ctx hands out for a connection: { method, import, type }',
+  'x-guards': 'the field protects: where it is set and not served, the resource stays closed',
+  'x-identity': 'at the root: the field that identifies a resource, where it is not "name"',
+  'x-in-place': 'the field may change without reconnecting',
+  'x-merge-key': 'the property by which the items of a list are merged in an overlay',
+  'x-plumb': 'ours: Zato has no such kind or field',
+  'x-ref': 'the kind, or kinds, of the resource that is named here',
+  'x-secret': 'a credential: never printed, never stored unsealed',
+  'x-section': 'at the root: the section of YAML, where it is not the title; null where there is none',
+  'x-served': 'false: this version does not carry the field out',
+  'x-served-values': 'the values this version carries out, of all that are accepted',
+  'x-unit': 'unit of a number',
+  'x-when': 'the field belongs only to resources of which another field has one of these values',
+} as const
 
 /** @throws TypeError where the file declares no kind: no `title` that names it, or no `properties` */
 export function readKind(schema: JsonObject): Kind {

@@ -66,7 +66,7 @@ export interface Security {
    */
   static_prefix?: string
   /**
-   * True: the token may also stand in "password".
+   * True: a static token, also where it stands in "password".
    */
   is_static_token?: boolean
   auth_endpoint?: string
@@ -79,7 +79,7 @@ export interface Security {
   jwks_url?: string
   claims?: string[]
   /**
-   * Password of basic_auth, or the key of apikey. Absent: nobody passes; none is generated.
+   * Password of basic_auth, key of apikey, or token of bearer_token where static_token is absent. Absent: nobody passes; none is generated.
    */
   password?: string
 }
