@@ -50,7 +50,7 @@ export const keywords = {
   'x-identity': 'at the root: the field that identifies a resource, where it is not "name"',
   'x-in-place': 'the field may change without reconnecting',
   'x-merge-key': 'the property by which the items of a list are merged in an overlay',
-  'x-opens': 'true lets everyone in; otherwise one of the fields listed here must name a guard where the environment requires it',
+  'x-opens': 'a boolean that lets everyone in; without it one of the fields listed must name a guard, where security is required',
   'x-plumb': 'ours: Zato has no such kind or field',
   'x-ref': 'the kind, or kinds, of the resource that is named here',
   'x-secret': 'a credential: never printed, never stored unsealed',

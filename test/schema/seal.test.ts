@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, test } from 'vitest'
-import { createSealKey, readSealKey, SealKey } from '../../schema/seal.ts'
+import { createSealKey, createUnsealer, readSealKey, SealKey } from '../../schema/seal.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'plumb-seal-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -38,6 +38,13 @@ test('unseal() refuses another context, another key, and any byte that was chang
   }
   for (let length = 0; length < bytes.length; length++)
     assert.throws(() => key.unseal(bytes.subarray(0, length).toString('base64'), 'a'), /Cannot unseal/)
+})
+
+test('createUnsealer() opens what the key sealed that it was handed from, and does not print', () => {
+  const unsealer = createUnsealer(key.sealingKey)
+  assert.equal(unsealer.unseal(key.seal('hunter2', 'a'), 'a').reveal(), 'hunter2')
+  assert.throws(() => unsealer.unseal(key.seal('hunter2', 'a'), 'b'), /another key or was changed/)
+  assert(!inspect(unsealer, { depth: 9, showHidden: true }).includes(key.sealingKey))
 })
 
 test('the derived keys differ, are equal for equal bytes, and do not print', () => {
