@@ -6,9 +6,12 @@ import {
   BaseError,
   type BaseType,
   type CompletedConfig,
+  Context,
   createFormatter,
   createParser,
   DEFAULT_CONFIG,
+  MultipleDefinitionsError,
+  type NodeParser,
   SchemaGenerator,
 } from 'ts-json-schema-generator'
 import ts from 'typescript'
@@ -17,13 +20,15 @@ import type { DerivedModel, PlacedFlaw, SourceRef, WantedModel } from './child-p
 import { findServices } from './find-services.ts'
 import { placeOf } from './place.ts'
 import { baseOptions, estateRoot, type SourceFiles } from './source-files.ts'
+import { tidySchema } from './tidy-schema.ts'
 
 const config: CompletedConfig = {
   ...DEFAULT_CONFIG,
   // A caller may send more than the type names, as TypeScript itself accepts it.
   additionalProperties: true,
   topRef: false,
-  functions: 'fail',
+  // Refused by the guard where they are written; inferred types pass through functions on their way to something else.
+  functions: 'comment',
   skipTypeCheck: true,
   encodeRefs: false,
 }
@@ -50,83 +55,173 @@ function deriveModel(program: ts.Program, { path, exportName, side }: WantedMode
   const service = file && findServices(file).services.find(each => each.fact.exportName === exportName)
   const type = side === 'input' ? service?.inputType : service?.outputType
   if (!file || !type) throw new Error(`Cannot derive the ${side} of ${path} ${exportName} as its type was not found a second time`)
-  const flaws: PlacedFlaw[] = []
-  const warn = (node: ts.Node) =>
-    flaws.push(flawAt(node, type, 'warning', 'accepts every value as its type is `any`; say what it is, or `unknown`'))
-  try {
-    const parser = createParser(program, config, chain => void chain.addNodeParser(new Guard(program.getTypeChecker(), warn)))
+  const warnings = new Map<ts.Node, PlacedFlaw>()
+  const warn = (node: ts.Node, why: string) => void warnings.set(node, flawAt(node, type, 'warning', why))
+  const checker = program.getTypeChecker()
+  const generate = (config: CompletedConfig) => {
+    const parser: NodeParser = createParser(program, config, chain => {
+      chain.addNodeParser(new Guard(checker, warn))
+      chain.addNodeParser(new Resolved(checker, node => parser.createType(node, new Context())))
+    })
     const schema = new SchemaGenerator(program, parser, createFormatter(config), config).createSchemaFromNodes([type])
-    return { schema: tidy(JSON.parse(JSON.stringify(schema))), flaws }
+    return tidySchema(JSON.parse(JSON.stringify(schema)))
+  }
+  try {
+    const schema = generateEither(generate)
+    const why = unservedPart(schema)
+    if (why !== null) throw new RefusedType({ node: type, why })
+    return { schema, flaws: [...warnings.values()] }
   } catch (error) {
-    return { schema: null, flaws: [...flaws, flawOf(error, type)] }
+    return { schema: null, flaws: [...warnings.values(), flawOf(error, type)] }
+  }
+}
+
+/** Two types of one name from two files cannot both be definitions; then they are written out where they are used. */
+function generateEither(generate: (config: CompletedConfig) => JsonObject): JsonObject {
+  try {
+    return generate(config)
+  } catch (error) {
+    if (!causes(error).some(each => each instanceof MultipleDefinitionsError)) throw error
+    return generate({ ...config, expose: 'none' })
   }
 }
 
 class RefusedType extends Error {
   readonly node: ts.Node
 
-  constructor(node: ts.Node, why: string) {
+  constructor({ node, why }: Refusal) {
     super(why)
     this.node = node
   }
 }
 
+interface Refusal {
+  readonly node: ts.Node
+  readonly why: string
+}
+
 // Types of TypeScript's own library that the generator gives a JSON form; other ones with methods have none.
 const servedLibraryTypes = new Set(['Array', 'ReadonlyArray', 'Date', 'RegExp', 'URL', 'Promise', 'PromiseLike'])
 
-/** Comes before the generator's own parsers and refuses what they would leave out in silence. */
+/** Comes before the generator's own parsers and refuses what they would leave out in silence. Judges nodes of the estate alone. */
 class Guard {
   readonly #checker: ts.TypeChecker
-  readonly #warn: (node: ts.Node) => void
+  readonly #warn: (node: ts.Node, why: string) => void
 
-  constructor(checker: ts.TypeChecker, warn: (node: ts.Node) => void) {
+  constructor(checker: ts.TypeChecker, warn: (node: ts.Node, why: string) => void) {
     this.#checker = checker
     this.#warn = warn
   }
 
   supportsNode(node: ts.Node): boolean {
+    if (!isInEstate(node)) return false
+    if (hasMembers(node)) this.#warnOfUnreadComments(node)
     return node.kind === ts.SyntaxKind.AnyKeyword || this.#refusal(node) !== null
   }
 
   createType(node: ts.Node): BaseType {
-    const why = this.#refusal(node)
-    if (why !== null) throw new RefusedType(node, why)
-    this.#warn(node)
+    const refusal = this.#refusal(node)
+    if (refusal) throw new RefusedType(refusal)
+    this.#warn(node, 'accepts every value here as its type is `any`; say what it is, or `unknown`')
     return new AnyType()
   }
 
-  #refusal(node: ts.Node): string | null {
-    if (node.kind === ts.SyntaxKind.SymbolKeyword) return 'a symbol has no JSON form'
-    if (node.kind === ts.SyntaxKind.BigIntKeyword || ts.isBigIntLiteral(node)) return 'a bigint has no JSON form; use number or string'
-    if (ts.isFunctionTypeNode(node) || ts.isConstructorTypeNode(node)) return 'a function has no JSON form'
-    if (ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node) || ts.isTypeLiteralNode(node)) {
-      const method = node.members.find(member => ts.isMethodSignature(member) || ts.isMethodDeclaration(member) || ts.isAccessor(member))
-      return method ? `"${method.name?.getText() ?? 'a member'}" is a method, which has no JSON form` : null
+  #refusal(node: ts.Node): Refusal | null {
+    const refuse = (why: string, at = node): Refusal => ({ node: at, why })
+    if (node.kind === ts.SyntaxKind.SymbolKeyword) return refuse('a symbol has no JSON form')
+    if (node.kind === ts.SyntaxKind.BigIntKeyword || ts.isBigIntLiteral(node))
+      return refuse('a bigint has no JSON form; use number or string')
+    if (ts.isFunctionTypeNode(node) || ts.isConstructorTypeNode(node)) return refuse('a function has no JSON form')
+    if (hasMembers(node)) {
+      const member = node.members.find(each => ts.isMethodSignature(each) || ts.isMethodDeclaration(each) || ts.isAccessor(each))
+      return member ? refuse(`"${member.name?.getText()}" is a method or accessor, which has no JSON form`, member) : null
     }
-    return ts.isTypeReferenceNode(node) ? this.#refusalOfReference(node) : null
+    return ts.isTypeReferenceNode(node) || ts.isExpressionWithTypeArguments(node) ? this.#refusalOfReference(node) : null
   }
 
-  #refusalOfReference(node: ts.TypeReferenceNode): string | null {
-    if (node.pos < 0) return null
-    const name = node.typeName.getText()
-    const symbol = this.#checker.getSymbolAtLocation(node.typeName)
-    if (!symbol) return `"${name}" is not declared`
+  #refusalOfReference(node: ts.TypeReferenceNode | ts.ExpressionWithTypeArguments): Refusal | null {
+    const nameNode = ts.isTypeReferenceNode(node) ? node.typeName : node.expression
+    const name = nameNode.getText()
+    const symbol = this.#checker.getSymbolAtLocation(nameNode)
+    if (!symbol) return { node, why: `"${name}" is not declared` }
     const target = symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol
     const declarations = target.declarations ?? []
-    if (declarations.length === 0) return `"${name}" is imported from outside the estate, or its module does not export it`
-    if (servedLibraryTypes.has(name) || declarations.some(each => each.getSourceFile().fileName.startsWith(estateRoot))) return null
-    const hasMethods = declarations.some(
-      each => ts.isInterfaceDeclaration(each) && each.members.some(member => ts.isMethodSignature(member)),
-    )
-    return hasMethods ? `"${name}" has methods and no JSON form` : null
+    if (declarations.length === 0) return { node, why: `"${name}" is imported from outside the estate, or its module does not export it` }
+    if (servedLibraryTypes.has(name) || declarations.some(isInEstate)) return null
+    const hasMethods = declarations.some(each => ts.isInterfaceDeclaration(each) && each.members.some(ts.isMethodSignature))
+    return hasMethods ? { node, why: `"${name}" has methods and no JSON form` } : null
+  }
+
+  /** TypeScript gives a comment on the line of what stands before it to nobody, and a constraint in it would be lost in silence. */
+  #warnOfUnreadComments(node: WithMembers): void {
+    const text = node.getSourceFile().text
+    for (const member of node.members)
+      if (ts.getTrailingCommentRanges(text, member.pos)?.some(({ pos }) => text.startsWith('/**', pos) && pos < member.getStart()))
+        this.#warn(member, `loses the comment of "${member.name?.getText()}" as it does not begin on a line of its own; move it there`)
   }
 }
 
-/** Without what says nothing: `$schema`, and an empty list of definitions. */
-function tidy(schema: Json): JsonObject | null {
+type WithMembers = ts.InterfaceDeclaration | ts.ClassDeclaration | ts.TypeLiteralNode
+
+function hasMembers(node: ts.Node): node is WithMembers {
+  return ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node) || ts.isTypeLiteralNode(node)
+}
+
+function isInEstate(node: ts.Node): boolean {
+  // Nodes that the generator or checker made up have no place, and may have no file.
+  return node.pos >= 0 && (node.getSourceFile()?.fileName.startsWith(estateRoot) ?? false)
+}
+
+// Of these the generator knows less than the checker.
+const resolvedByChecker = new Set(['NonNullable', 'ReturnType', 'Awaited', 'Parameters', 'InstanceType'])
+
+/** Utility types that the checker works out first, as far as they do not depend on a type parameter. */
+class Resolved {
+  readonly #checker: ts.TypeChecker
+  readonly #parse: (node: ts.Node) => BaseType
+
+  constructor(checker: ts.TypeChecker, parse: (node: ts.Node) => BaseType) {
+    this.#checker = checker
+    this.#parse = parse
+  }
+
+  supportsNode(node: ts.Node): boolean {
+    if (!isInEstate(node) || !ts.isTypeReferenceNode(node) || !resolvedByChecker.has(node.typeName.getText())) return false
+    return !this.#dependsOnParameter(node) && this.#checker.getSymbolAtLocation(node.typeName)?.declarations?.some(isInEstate) === false
+  }
+
+  createType(node: ts.TypeReferenceNode): BaseType {
+    const type = this.#checker.getTypeFromTypeNode(node)
+    const written = this.#checker.typeToTypeNode(type, node, ts.NodeBuilderFlags.NoTruncation)
+    if (!written || ts.isTypeReferenceNode(written)) {
+      const declaration = type.getSymbol()?.declarations?.[0]
+      if (declaration && !type.aliasSymbol) return this.#parse(declaration)
+    }
+    if (!written) throw new RefusedType({ node, why: 'it cannot be worked out' })
+    return this.#parse(written)
+  }
+
+  #dependsOnParameter(node: ts.Node): boolean {
+    if (ts.isTypeReferenceNode(node) && (this.#checker.getTypeFromTypeNode(node).flags & ts.TypeFlags.TypeParameter) !== 0) return true
+    return ts.forEachChild(node, child => this.#dependsOnParameter(child) || undefined) ?? false
+  }
+}
+
+/** What the generator writes for a function that it reached through an inferred type, and for a type that it could not infer. */
+function unservedPart(schema: Json): string | null {
+  if (Array.isArray(schema)) return firstOf(schema)
   if (!isObject(schema)) return null
-  const { $schema: _, definitions, ...rest } = schema
-  return isObject(definitions) && Object.keys(definitions).length > 0 ? { ...rest, definitions } : rest
+  if (isObject(schema.properties) && 'namedArgs' in schema.properties && '$comment' in schema) return 'a function has no JSON form'
+  if (schema.description === 'Failed to correctly infer type') return 'a part of it cannot be inferred; write that part down'
+  return firstOf(Object.values(schema))
+}
+
+function firstOf(schemas: readonly Json[]): string | null {
+  for (const schema of schemas) {
+    const why = unservedPart(schema)
+    if (why !== null) return why
+  }
+  return null
 }
 
 function flawOf(error: unknown, type: ts.TypeNode): PlacedFlaw {
@@ -145,8 +240,7 @@ function causes(error: unknown): Error[] {
 
 /** At `node` where it stands in the estate, else at the type the service names. */
 function flawAt(node: ts.Node, type: ts.TypeNode, severity: 'error' | 'warning', why: string): PlacedFlaw {
-  const inEstate = node.pos >= 0 && node.getSourceFile()?.fileName.startsWith(estateRoot)
-  const shown = inEstate ? node : type
+  const shown = isInEstate(node) ? node : type
   const file = shown.getSourceFile()
   const text = type.getText().replace(/\s+/g, ' ').slice(0, 60)
   return {
