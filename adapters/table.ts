@@ -1,8 +1,13 @@
 // Kind → adapter. Shared code asks the row and never the kind's name; kinds whose adapter needs engine internals are added
 // from above, where the table is composed.
 
-import type { KindName } from '../schema/ref.ts'
+import { type KindName, kindName } from '../schema/ref.ts'
+import { groupsAdapter } from './groups.ts'
 import type { Adapter } from './port.ts'
+import { redisAdapter } from './redis.ts'
+import { restAdapter } from './rest.ts'
+import { securityAdapter } from './security.ts'
+import { sqlAdapter } from './sql.ts'
 
 export interface AdapterRow {
   readonly kind: KindName
@@ -16,9 +21,20 @@ export type AdapterTable = ReadonlyMap<KindName, AdapterRow>
 /** @throws where two rows are of one kind */
 export function adapterTable(extra: readonly AdapterRow[] = []): AdapterTable {
   const table = new Map<KindName, AdapterRow>()
-  for (const row of [...extra]) {
+  for (const row of [...ownRows(), ...extra]) {
     if (table.has(row.kind)) throw new TypeError(`Cannot add an adapter for "${row.kind}" as the table has one`)
     table.set(row.kind, row)
   }
   return table
+}
+
+/** Made anew for every table, as inbound credentials are hashed under a key of its own. */
+function ownRows(): AdapterRow[] {
+  return [
+    { kind: kindName('security'), adapter: securityAdapter() },
+    { kind: kindName('groups'), adapter: groupsAdapter },
+    { kind: kindName('outgoing_rest'), adapter: restAdapter },
+    { kind: kindName('sql'), adapter: sqlAdapter },
+    { kind: kindName('redis'), adapter: redisAdapter },
+  ]
 }
