@@ -2,6 +2,7 @@
 // generation's route, with the credentials and the service of that same generation bound to it. What cannot be bound closes the
 // route (503); nothing that cannot be bound opens it.
 
+import { closedCredential, isCredential } from '../../adapters/credential.ts'
 import type { Adapter, Declared, Resolve } from '../../adapters/port.ts'
 import type { AdapterRow } from '../../adapters/table.ts'
 import type { JsonObject } from '../../schema/json.ts'
@@ -41,8 +42,9 @@ function routeOf({ resource }: Declared, resolve: Resolve, closedReason: string 
     pattern,
     method: (textOf(spec, 'method') ?? '').toUpperCase(),
     credentials,
-    // Where requireSecurity holds, a channel that names no security and is not public does not compile, or is closed.
-    open: spec.public === true || credentials.length === 0,
+    // A channel that is public and names a guard all the same keeps the guard. Where requireSecurity holds, one that is neither
+    // public nor guarded does not compile.
+    open: credentials.length === 0,
     service: service.view,
     timeoutMs: (typeof spec.timeout === 'number' ? spec.timeout : defaultTimeoutSeconds) * 1_000,
     contentType: textOf(spec, 'content_type') || 'application/json',
@@ -57,7 +59,7 @@ function credentialsOf(spec: JsonObject, resolve: Resolve): readonly CredentialV
   return [...(security ? [refOf(guards.security, security)] : []), ...groups.map(name => refOf(guards.groups, name))].map(ref => {
     const view = resolve(ref)
     if (isCredential(view)) return view
-    return { authenticate: () => null, challenge: null, closed: closedOf(view) ?? `"${ref}" is not there` }
+    return closedCredential(closedOf(view) ?? `"${ref}" is not there`)
   })
 }
 
@@ -77,10 +79,6 @@ function mergingOf(spec: JsonObject): Merging {
 function textOf(spec: JsonObject, field: string): string | undefined {
   const value = spec[field]
   return typeof value === 'string' ? value : undefined
-}
-
-function isCredential(view: unknown): view is CredentialView {
-  return typeof view === 'object' && view !== null && 'authenticate' in view && typeof view.authenticate === 'function'
 }
 
 function isService(view: unknown): view is ServiceView {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 export interface OpenRequest {
   /** The connection is gone; nobody will read an answer. */
   abandon(): void
-  /** The parser gave up on the connection while this request was open. True where the request will still answer, and then close. */
+  /** The parser gave up on the connection while this request was open. True where the request has an answer, or will, and closes then. */
   endsWithAnswer(status: number): boolean
 }
 

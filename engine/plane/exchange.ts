@@ -214,7 +214,8 @@ class Exchange implements Unit, Deadlined, OpenRequest {
     if ('value' in parsed) return this.#run(parsed.value)
     const type = this.#head?.contentType ?? null
     // curl -d announces a form whatever it sends; what is a form in truth is no malformed JSON.
-    if (type !== null && isFormType(type) && !/^\s*[[{"]/.test(body.toString('latin1', 0, 64))) this.#refuse(415, 'Cannot read the body as it is a form; the accepted type is application/json')
+    if (type !== null && isFormType(type) && !/^\s*[[{"]/.test(body.toString('latin1', 0, 64)))
+      this.#refuse(415, 'Cannot read the body as it is a form; the accepted type is application/json')
     else this.#refuse(400, `Cannot read the body as ${parsed.problem}`)
   }
 
@@ -305,8 +306,10 @@ class Exchange implements Unit, Deadlined, OpenRequest {
    * @see RFC 9112 §9.6
    */
   #linger(body: Answer['body']): void {
+    this.#open.push(this)
     const end = () => {
       clearTimeout(timer)
+      this.#leaveConnection()
       this.#response.end()
     }
     const timer = setTimeout(end, lingerMs)
@@ -318,8 +321,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   #finish(status: number, isExcused: boolean): void {
     this.#phase = 'answered'
     this.#surrounding.deadlines.remove(this)
-    const place = this.#open.indexOf(this)
-    if (place >= 0) this.#open.splice(place, 1)
+    this.#leaveConnection()
     if (!this.#isCounted) return
     const now = performance.now()
     this.#surrounding.counters.count(this.#live, this.#route?.ref ?? null, {
@@ -328,6 +330,11 @@ class Exchange implements Unit, Deadlined, OpenRequest {
       excused: isExcused,
       now,
     })
+  }
+
+  #leaveConnection(): void {
+    const place = this.#open.indexOf(this)
+    if (place >= 0) this.#open.splice(place, 1)
   }
 
   expire(): void {
@@ -342,7 +349,8 @@ class Exchange implements Unit, Deadlined, OpenRequest {
 
   endsWithAnswer(status: number): boolean {
     this.#isLast = true
-    if (this.#phase === 'running') return true
+    // Running: its answer comes first. Answered: it lingers, and closes by itself.
+    if (this.#phase !== 'receiving') return true
     this.#end(status)
     return false
   }

@@ -146,7 +146,7 @@ class HttpPlane implements Plane {
 
   /** Answers what could not be parsed, unless an earlier request of the connection is still to be answered: then that ends it. */
   #answerUnread(error: Error & { code?: string; rawPacket?: Buffer }, socket: Socket): void {
-    const [status, detail] = refusalOf(error)
+    const [status, detail] = refusalOf(error, this.#limits.maxUrlBytes)
     const waiting = [...this.#connections.openOn(socket)].map(request => request.endsWithAnswer(status))
     if (waiting.includes(true)) return
     const cid = this.#surrounding.nextCorrelationId()
@@ -178,11 +178,13 @@ function isSocket(stream: unknown): stream is Socket {
   return typeof stream === 'object' && stream !== null && 'remoteAddress' in stream
 }
 
-function refusalOf(error: { code?: string; rawPacket?: Buffer }): readonly [number, string] {
+function refusalOf(error: { code?: string; rawPacket?: Buffer }, maxUrlBytes: number): readonly [number, string] {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      // Without a line break in sight it is the target that does not end.
-      return error.rawPacket?.includes('\n') === false ? [414, 'the target is too long'] : [431, 'the headers are too large']
+      // A first line that does not end in time is the target's doing.
+      return error.rawPacket?.subarray(0, maxUrlBytes).includes('\n') === false
+        ? [414, 'the target is too long']
+        : [431, 'the headers are too large']
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return [413, 'the chunk extensions are too large']
     case 'ERR_HTTP_REQUEST_TIMEOUT':
