@@ -22,6 +22,8 @@ export interface Desired {
   /** The revision's own environment.yaml; it judges the *next* revision. */
   readonly settings: Settings
   readonly lockfile: Digest | null
+  /** `sync.ref` of environment.yaml: checked against the ref the server follows, never followed. */
+  readonly ref?: string | null
   /** Over the effective digests of all resources. */
   readonly digest: Digest
 }

@@ -1,0 +1,71 @@
+// Which rules stop which entry. Pure: everything a rule needs is handed in, and what comes back is why it waits. A rule is a row of the
+// table, so that no entry can be added without saying what it answers for.
+
+import type { LiveState } from '../../engine/generation/engine.ts'
+import type { Settings } from '../../engine/generation/manifest.ts'
+import { isMarked } from '../../engine/generation/mark.ts'
+import type { Mark } from '../../engine/store/port.ts'
+import { allowedDeletes } from '../../schema/environment.ts'
+import type { Kind } from '../../schema/kind.ts'
+import type { KindName } from '../../schema/ref.ts'
+import { partsOf } from '../../schema/ref.ts'
+import type { Change, Hold } from '../plan/plan.ts'
+
+/** The ways into the live registry; `plan` goes no further than the store. */
+export type EntryPoint = 'sync' | 'plan' | 'apply-plan' | 'apply-tree' | 'rollback'
+
+export interface Case {
+  readonly entry: EntryPoint
+  readonly planId: string
+  readonly origin: 'git' | 'cli'
+  readonly policy: Settings
+  readonly changes: readonly Change[]
+  readonly live: LiveState
+  readonly kinds: ReadonlyMap<KindName, Kind>
+  readonly marks: readonly Mark[]
+  readonly confirmDeletes: number | null
+}
+
+/** Empty where it may go ahead. */
+export function holdsOf(judged: Case): readonly Hold[] {
+  if (judged.changes.every(change => change.op === 'keep')) return []
+  return (Object.keys(rules) as Hold['kind'][]) // the keys of a literal
+    .filter(kind => answersFor[judged.entry].includes(kind))
+    .map(kind => rules[kind](judged))
+    .filter(hold => hold !== null)
+}
+
+const rules: Readonly<Record<Hold['kind'], (judged: Case) => Hold | null>> = {
+  approval: ({ policy, planId }) => (policy.auto ? null : { kind: 'approval', next: `plumb apply ${planId}` }),
+  deletes: judged => {
+    const deletes = judged.changes.filter(change => change.op === 'delete' && isDeclared(change.ref, judged)).length
+    const owned = [...judged.live.manifest.entries.values()].filter(entry => entry.origin.from === judged.origin)
+    const allowed = allowedDeletes(judged.policy.maxDeletes, owned.filter(entry => isDeclared(entry.resource.ref, judged)).length)
+    if (deletes <= allowed || judged.confirmDeletes === deletes) return null
+    const target = judged.entry === 'apply-tree' ? 'DIR' : judged.planId
+    return { kind: 'deletes', deletes, allowed, next: `plumb apply ${target} --confirm-deletes ${deletes}` }
+  },
+  marked: ({ marks, live, changes, policy }) => {
+    const after = new Map<string, string>([...live.manifest.entries].map(([ref, entry]) => [ref, entry.resource.effectiveDigest]))
+    for (const { ref, digests } of changes) {
+      if (digests[1] === null) after.delete(ref)
+      else after.set(ref, digests[1])
+    }
+    const found = marks.find(mark => mark.environment === policy.environment && isMarked(mark, ref => after.get(ref)))
+    return found ? { kind: 'marked', mark: found.id, reason: found.reason, by: found.actor, next: 'plumb sync --retry' } : null
+  },
+}
+
+// Who asks for a plan to be applied approves it. A rollback goes to a state that was live, so its deletes were asked for once.
+const answersFor = {
+  sync: ['approval', 'deletes', 'marked'],
+  plan: ['approval', 'deletes', 'marked'],
+  'apply-plan': ['deletes', 'marked'],
+  'apply-tree': ['deletes', 'marked'],
+  rollback: ['marked'],
+} as const satisfies Record<EntryPoint, readonly Hold['kind'][]> as Readonly<Record<EntryPoint, readonly Hold['kind'][]>> // widened for `includes`
+
+/** Declared in YAML; services come and go with their files and do not count. */
+function isDeclared(ref: Change['ref'], { kinds }: Case): boolean {
+  return kinds.get(partsOf(ref).kind)?.section !== null
+}
