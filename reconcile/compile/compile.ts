@@ -1,6 +1,7 @@
 // A tree and the name of an environment become the desired state: load → overlay → template → validate → references → graph.
 // Nothing is executed, nothing is thrown for bad input: what is wrong comes back as issues, all of it at once.
 
+import { createSecretKey } from 'node:crypto'
 import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
@@ -83,7 +84,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         modules: services.modules,
         settings: found.environment.settings,
         lockfile: services.lockfile,
-        digest: digestOfAll(resources),
+        digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
   return { desired, issues, explain: ref => explained(rendered.get(ref), chains.get(ref)) }
 }
@@ -123,7 +124,7 @@ function renderAll(
       allowedEnv: new Set(env),
     },
     requireSecurity: (options.policy ?? environment.settings).requireSecurity,
-    digestKey: options.keys?.digestKey ?? null,
+    digestKey: options.keys ? createSecretKey(options.keys.digestKey) : null,
   }
   const inputs = inputsDigest(context, secrets)
   const isCurrent = ({ asked }: Rendered): boolean => {
@@ -182,9 +183,13 @@ function kindsThatLoop(vocabulary: Vocabulary): ReadonlySet<KindName> {
 }
 
 /** Independent of the order of files and items. */
-function digestOfAll(resources: ReadonlyMap<Ref, DesiredResource>): Desired['digest'] {
-  const lines = [...resources.values()].map(resource => `${resource.effectiveDigest} ${resource.ref}`)
-  return digestOfBytes(lines.sort().join('\n'))
+function digestOfAll(resources: readonly DesiredResource[]): Desired['digest'] {
+  return digestOfBytes(
+    resources
+      .map(resource => `${resource.ref} ${resource.effectiveDigest}`)
+      .sort()
+      .join('\n'),
+  )
 }
 
 function explained(rendered: Rendered | undefined, chain: readonly Item[] | undefined): ReturnType<Compiled['explain']> {

@@ -38,6 +38,7 @@ export class DocumentCache {
     files: readonly TreeFile[],
     read: (paths: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>,
   ): Promise<ReadonlyMap<string, Parsed>> {
+    this.#parser.warm()
     const unknown = new Map(files.filter(file => !this.#known.has(file.blob)).map(file => [file.blob, file]))
     await inBatches([...unknown.keys()], 32, async blob => {
       const stored = await this.#stored(blob)

@@ -1,7 +1,9 @@
 // What earlier compilations of the same process found out and later ones need not find out again. Everything hangs on the identity
 // of a parsed document or of one of its items, so it goes away with them.
 
+import type { Digest } from '../../schema/digest.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
+import type { DesiredResource } from './desired.ts'
 import type { ParsedDocument } from './document.ts'
 import type { FileItems, Item } from './items.ts'
 import type { Rendered } from './render.ts'
@@ -20,6 +22,7 @@ interface RememberedResource {
 export class Memo {
   readonly #items = new WeakMap<ParsedDocument, Map<string, RememberedItems>>()
   readonly #resources = new WeakMap<Item, RememberedResource>()
+  #digest: { readonly resources: readonly DesiredResource[]; readonly digest: Digest } | undefined
 
   itemsOf(key: { document: ParsedDocument; path: string; layer: string; vocabulary: Vocabulary }, read: () => FileItems): FileItems {
     const byPath = this.#items.get(key.document) ?? new Map<string, RememberedItems>()
@@ -32,18 +35,27 @@ export class Memo {
     return items
   }
 
+  /** The digest of these resources, which is the last one where they are the same objects in the same order. */
+  digestOf(resources: readonly DesiredResource[], compute: (resources: readonly DesiredResource[]) => Digest): Digest {
+    const last = this.#digest
+    if (last && sameObjects(last.resources, resources)) return last.digest
+    const digest = compute(resources)
+    this.#digest = { resources, digest }
+    return digest
+  }
+
   /** @param inputs stands for all that rendering depends on besides the items and the secrets; another text is a miss */
   renderedOf(chain: readonly Item[], inputs: string, isCurrent: (rendered: Rendered) => boolean, render: () => Rendered): Rendered {
     const last = chain.at(-1)
     if (!last) return render()
     const known = this.#resources.get(last)
-    if (known && known.inputs === inputs && sameItems(known.chain, chain) && isCurrent(known.rendered)) return known.rendered
+    if (known && known.inputs === inputs && sameObjects(known.chain, chain) && isCurrent(known.rendered)) return known.rendered
     const rendered = render()
     this.#resources.set(last, { chain, inputs, rendered })
     return rendered
   }
 }
 
-function sameItems(before: readonly Item[], after: readonly Item[]): boolean {
-  return before.length === after.length && before.every((item, index) => item === after[index])
+function sameObjects(before: readonly object[], after: readonly object[]): boolean {
+  return before.length === after.length && before.every((one, index) => one === after[index])
 }

@@ -44,6 +44,13 @@ export class Parser {
     })
   }
 
+  /** Starts the process ahead of the first file, so that one changed file does not wait for it. */
+  warm(): void {
+    if (this.#child || this.#closed) return
+    this.#started()
+    this.#watch()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     const child = this.#child

@@ -1,6 +1,7 @@
 // One resource from its layers: merged, filled in, brought to canonical form and judged by itself. What concerns other resources
 // (references, guards by name, cycles) is judged later, so that this result can be kept as long as its own inputs last.
 
+import type { KeyObject } from 'node:crypto'
 import { type Digest, digestOf, keyedDigestOf } from '../../schema/digest.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { atPointer, isObject, type Json, type JsonObject, pointerOf, stepsOf } from '../../schema/json.ts'
@@ -22,7 +23,7 @@ export interface RenderContext {
   readonly templates: TemplateInputs
   /** A secret in plain text and an open channel are errors. */
   readonly requireSecurity: boolean
-  readonly digestKey: Uint8Array | null
+  readonly digestKey: KeyObject | null
 }
 
 /** A name in a field that refers to other resources. */
@@ -225,25 +226,23 @@ interface Digests {
   readonly instanceKey: Digest
 }
 
-function digestsOf(kind: Kind, ref: Ref, spec: JsonObject, secrets: ReadonlyMap<string, Secret>, key: Uint8Array | null): Digests {
+function digestsOf(kind: Kind, ref: Ref, spec: JsonObject, secrets: ReadonlyMap<string, Secret>, key: KeyObject | null): Digests {
   const specDigest = digestOf(spec)
-  const secretDigest = secretDigestOf(secrets, key, () => true)
-  const isKept = (field: string): boolean => !kind.inPlace.has(field)
-  const fixed = Object.fromEntries(Object.entries(spec).filter(([field]) => isKept(field)))
-  const fixedSecrets = secretDigestOf(secrets, key, pointer => isKept(stepsOf(pointer)[0] ?? ''))
+  const secretDigest = secretDigestOf([...secrets], key)
+  const isFixed = (field: string): boolean => !kind.inPlace.has(field)
+  const fixed = Object.keys(spec).every(isFixed)
+    ? specDigest
+    : digestOf(Object.fromEntries(Object.entries(spec).filter(([field]) => isFixed(field))))
+  const fixedSecrets = [...secrets].filter(([pointer]) => isFixed(stepsOf(pointer)[0] ?? ''))
   return {
     specDigest,
     secretDigest,
     effectiveDigest: digestOf([specDigest, secretDigest]),
-    instanceKey: digestOf([ref, fixed, fixedSecrets]),
+    instanceKey: digestOf([ref, fixed, fixedSecrets.length === secrets.size ? secretDigest : secretDigestOf(fixedSecrets, key)]),
   }
 }
 
-function secretDigestOf(
-  secrets: ReadonlyMap<string, Secret>,
-  key: Uint8Array | null,
-  isWanted: (pointer: string) => boolean,
-): Digest | null {
-  const values = [...secrets].filter(([pointer]) => isWanted(pointer)).map(([pointer, secret]) => [pointer, secret.reveal()])
-  return values.length === 0 || key === null ? null : keyedDigestOf(key, Object.fromEntries(values))
+function secretDigestOf(secrets: readonly (readonly [string, Secret])[], key: KeyObject | null): Digest | null {
+  if (secrets.length === 0 || key === null) return null
+  return keyedDigestOf(key, Object.fromEntries(secrets.map(([pointer, secret]) => [pointer, secret.reveal()])))
 }
