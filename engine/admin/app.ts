@@ -1,0 +1,171 @@
+// The admin API: every row of the table behind the same guard, credential and checks, every error in the same form.
+
+import { STATUS_CODES } from 'node:http'
+import { type Context, Hono } from 'hono'
+import type { Log } from '../../adapters/port.ts'
+import type { JsonObject } from '../../schema/json.ts'
+import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
+import type { Store } from '../store/port.ts'
+import { type Attempts, createAttempts } from './attempts.ts'
+import { type Checks, compileChecks } from './checks.ts'
+import { openEventStream } from './event-stream.ts'
+import { type Arrival, guard, securityHeaders } from './guard.ts'
+import { openApiDocument } from './openapi.ts'
+import { type Actor, type Events, type Operations, Refusal } from './port.ts'
+import { pathParameters, type Row, type RowSurroundings } from './route.ts'
+import { rows as allRows } from './routes.ts'
+import type { Tokens } from './token.ts'
+
+export interface AdminOptions {
+  readonly environment: string
+  readonly version: string
+  readonly operations: Operations
+  readonly events: Events
+  /** Where a stream that was cut goes on. */
+  readonly journal: Pick<Store, 'readJournal'>
+  readonly tokens: Pick<Tokens, 'actorOf'>
+  readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
+  /** The TCP port is bound to loopback: only loopback names are its own. Default true. */
+  readonly loopback?: boolean
+  readonly log?: Log
+  readonly attempts?: Attempts
+  readonly heartbeatMs?: number
+}
+
+export interface AdminApp {
+  readonly fetch: (request: Request, arrival: Arrival) => Promise<Response>
+  /** Ends the event streams; what is being answered is answered. */
+  close(): void
+}
+
+const maxStreams = 64
+const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+type Env = { Bindings: Arrival; Variables: { cid: string; row: Row } }
+
+export function createAdminApp(options: AdminOptions): AdminApp {
+  const { environment, log = silent, attempts = createAttempts() } = options
+  const nextCid = createCorrelationIds()
+  const ending = new AbortController()
+  const document = openApiDocument(allRows, options)
+  const surroundings: RowSurroundings = { ...options, document: () => document }
+  let streams = 0
+
+  const app = new Hono<Env>({ getPath: request => new URL(request.url).pathname })
+  app.use(async (c, next) => {
+    const given = c.req.header('x-correlation-id') ?? ''
+    c.set('cid', isCorrelationId(given) ? given : nextCid())
+    guard(c.env, new URL(c.req.url), options.loopback ?? true)
+    await next()
+  })
+  for (const row of allRows) {
+    const checks = compileChecks(row)
+    app.on(row.method, routeOf(row.path), c => answer(c, row, checks))
+  }
+  app.notFound(c => {
+    authenticate(c)
+    const allowed = allRows.filter(row => matcherOf(row.path).test(c.req.path)).map(row => row.method)
+    if (allowed.length === 0)
+      throw new Refusal(404, 'NOT_FOUND', 'Cannot find what the path names; GET /api/v1/openapi.json lists what there is')
+    c.header('allow', [...new Set(allowed)].join(', '))
+    throw new Refusal(405, 'REQUEST_INVALID', `Cannot take the request as the path does not serve ${c.req.method}`)
+  })
+  app.onError((error, c) => problem(c, error))
+
+  return {
+    async fetch(request, arrival) {
+      const response = await app.fetch(request, arrival)
+      for (const [name, value] of Object.entries(securityHeaders)) response.headers.set(name, value)
+      return response
+    },
+    close: () => ending.abort(),
+  }
+
+  async function answer(c: Context<Env>, row: Row, checks: Checks): Promise<Response> {
+    const actor = row.open ? anybody : authenticate(c)
+    const params = checks.params(c.req.param())
+    if (params.environment !== undefined && params.environment !== environment)
+      throw new Refusal(
+        404,
+        'WRONG_ENVIRONMENT',
+        `Cannot find the environment ${JSON.stringify(params.environment)}: this server serves ${JSON.stringify(environment)}`,
+      )
+    const query = checks.query(new URL(c.req.url).searchParams)
+    c.header('x-correlation-id', c.get('cid'))
+    if (row.stream) return stream(c, query)
+    const body = row.method === 'POST' ? await checks.body(c.req.raw) : {}
+    return c.json(await row.run({ params, query, body, actor }, surroundings))
+  }
+
+  /** @throws Refusal 401, 429 */
+  function authenticate(c: Context<Env>): Actor {
+    if (c.env.via === 'socket') return { name: 'local', via: 'socket' }
+    const address = c.env.incoming.socket.remoteAddress ?? ''
+    const waitMs = attempts.waitMs(address)
+    if (waitMs > 0) {
+      c.header('retry-after', String(Math.ceil(waitMs / 1000)))
+      throw new Refusal(
+        429,
+        'TOO_MANY_ATTEMPTS',
+        `Cannot take the request as too many wrong tokens came from ${address}; try again in ${Math.ceil(waitMs / 1000)} s`,
+      )
+    }
+    const token = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const actor = token === undefined ? null : options.tokens.actorOf(token)
+    if (actor) {
+      attempts.succeeded(address)
+      return actor
+    }
+    if (token !== undefined) {
+      attempts.failed(address)
+      log.warn({ address, cid: c.get('cid') }, 'A wrong token was presented to the admin API')
+    }
+    c.header('www-authenticate', 'Bearer realm="plumb"')
+    throw new Refusal(
+      401,
+      'UNAUTHORIZED',
+      `Cannot take the request as it ${token === undefined ? 'carries no token' : 'carries a wrong token'}; send "Authorization: Bearer …" with the token that the first start printed, or use the socket in the data directory`,
+    )
+  }
+
+  function stream(c: Context<Env>, query: JsonObject): Response {
+    if (streams >= maxStreams) throw new Refusal(503, 'TOO_MANY_STREAMS', `Cannot open another event stream as ${maxStreams} are open`)
+    const last = c.req.header('last-event-id') ?? query.after
+    const signal = AbortSignal.any([ending.signal, c.req.raw.signal])
+    const after = last === undefined || !/^\d{1,15}$/.test(String(last)) ? null : Number(last)
+    streams++
+    signal.addEventListener('abort', () => streams--, { once: true })
+    const { events, journal, heartbeatMs = 15_000 } = options
+    return c.body(openEventStream({ after, events, journal, heartbeatMs, signal }), 200, { 'content-type': 'text/event-stream' })
+  }
+
+  function problem(c: Context<Env>, error: unknown): Response {
+    const cid = c.get('cid')
+    const refusal = error instanceof Refusal ? error : null
+    if (!refusal) log.error({ cid, err: error, path: c.req.path }, 'The admin API failed to answer')
+    const status = refusal?.status ?? 500
+    const body = {
+      type: 'about:blank',
+      title: STATUS_CODES[status] ?? 'Error',
+      status,
+      detail: refusal?.message ?? 'Cannot answer as of a mistake of ours; the log names it under the correlation id',
+      code: refusal?.code ?? 'INTERNAL',
+      ...(refusal && refusal.issues.length > 0 ? { issues: refusal.issues } : {}),
+      cid,
+    }
+    c.header('x-correlation-id', cid)
+    return c.body(JSON.stringify(body), status as 400, { 'content-type': 'application/problem+json' }) // Hono lists statuses; a Refusal has any
+  }
+}
+
+const anybody: Actor = { name: 'anybody', via: 'token' }
+
+/** `{ref}` as Hono writes it. */
+function routeOf(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `:${name}${pathParameters[name]?.many ? '{.+}' : ''}`)
+}
+
+function matcherOf(path: string): RegExp {
+  const source = path.replaceAll(/[.]/g, '\\.').replaceAll(/\{(\w+)\}/g, (_, name: string) => (pathParameters[name]?.many ? '.+' : '[^/]+'))
+  return new RegExp(`^${source}$`)
+}

@@ -1,0 +1,50 @@
+// A row of the admin API. The one table of rows drives routing, checks of what comes in, and the OpenAPI document, so that a
+// route that is not described, or not guarded, cannot exist.
+
+import type { JsonObject } from '../../schema/json.ts'
+import type { Actor, Operations } from './port.ts'
+
+/** What a row is called with, checked against its schemas. */
+export interface Call {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: JsonObject
+  readonly body: JsonObject
+  readonly actor: Actor
+}
+
+export interface Row {
+  /** operationId in the OpenAPI document. */
+  readonly id: string
+  readonly method: 'GET' | 'POST'
+  /** As OpenAPI writes it: `/plans/{id}`. Parameters are those of `pathParameters`. */
+  readonly path: string
+  readonly summary: string
+  /** Answers without a credential. */
+  readonly open?: true
+  /** JSON Schema of the query parameters, an object. */
+  readonly query?: JsonObject
+  readonly body?: { readonly schema: JsonObject; readonly maxBytes: number }
+  readonly answer: { readonly description: string; readonly contentType: string; readonly schema: JsonObject }
+  /** `stream`: the answer is the event stream and `run` is not called. */
+  readonly stream?: true
+  run(call: Call, surroundings: RowSurroundings): Promise<JsonObject>
+}
+
+export interface RowSurroundings {
+  readonly environment: string
+  readonly version: string
+  readonly operations: Operations
+  readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
+  readonly document: () => JsonObject
+}
+
+export const environmentPrefix = '/api/v1/environments/{environment}'
+
+/** Path parameters by name; `many` may hold slashes. */
+export const pathParameters: Readonly<
+  Record<string, { readonly schema: JsonObject & { readonly pattern: string }; readonly many: boolean }>
+> = {
+  environment: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' }, many: false },
+  id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$' }, many: false },
+  ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$' }, many: true },
+}

@@ -1,0 +1,273 @@
+// Every route of the admin API, in one table.
+
+import { isObject, type JsonObject } from '../../schema/json.ts'
+import { Refusal, type Upload } from './port.ts'
+import { environmentPrefix, type Row } from './route.ts'
+
+const maxBodyBytes = 1_000_000
+const maxUploadBytes = 32_000_000
+
+const revision = { type: 'string', pattern: '^(?:[0-9a-f]{40}|[0-9a-f]{64})$', description: 'A full commit SHA' }
+const ref = { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/.{1,200}$', description: 'kind/name' }
+const limit = { type: 'integer', minimum: 1, maximum: 1000, default: 100 }
+const confirmDeletes = { type: 'integer', minimum: 0, description: 'The number of deletes of the plan, where it is over its budget' }
+const files = {
+  type: 'array',
+  maxItems: 20_000,
+  description: 'The files of a tree',
+  items: {
+    type: 'object',
+    required: ['path', 'base64'],
+    additionalProperties: false,
+    properties: { path: { type: 'string', minLength: 1, maxLength: 1024 }, base64: { type: 'string' } },
+  },
+}
+
+export const rows: readonly Row[] = [
+  {
+    id: 'health',
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Whether the control process answers',
+    open: true,
+    answer: json('It does'),
+    run: async () => ({ status: 'alive' }),
+  },
+  {
+    id: 'readiness',
+    method: 'GET',
+    path: '/readyz',
+    summary: 'Whether a generation is served',
+    open: true,
+    answer: json('It is; 503 where it is not'),
+    async run(_call, { ready }) {
+      const state = ready()
+      if (!state.ready) throw new Refusal(503, 'NOT_READY', `The server is not ready: ${state.reason ?? 'it is starting'}`)
+      return { status: 'ready' }
+    },
+  },
+  {
+    id: 'server',
+    method: 'GET',
+    path: '/api/v1',
+    summary: 'Which environment this server serves, and its version',
+    answer: json('{ environment, version }'),
+    run: async (_call, { environment, version }) => ({ environment, version }),
+  },
+  {
+    id: 'openapi',
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    summary: 'This document',
+    answer: json('An OpenAPI 3.1 document'),
+    run: async (_call, { document }) => document(),
+  },
+  {
+    id: 'status',
+    method: 'GET',
+    path: `${environmentPrefix}/status`,
+    summary: 'What is live, conditions, last sync, holds, workers, degraded resources',
+    answer: json('The status'),
+    run: (_call, { operations }) => operations.status(),
+  },
+  {
+    id: 'listPlans',
+    method: 'GET',
+    path: `${environmentPrefix}/plans`,
+    summary: 'Stored plans, newest first',
+    query: object({ limit }),
+    answer: json('{ plans }'),
+    run: ({ query }, { operations }) => operations.listPlans(Number(query.limit)),
+  },
+  {
+    id: 'plan',
+    method: 'POST',
+    path: `${environmentPrefix}/plans`,
+    summary: 'Compiles and plans the configured ref, a revision or an uploaded tree, and stores the plan',
+    body: { schema: { ...object({ revision, files }), not: { required: ['revision', 'files'] } }, maxBytes: maxUploadBytes },
+    answer: json('{ plan, text, markdown }'),
+    run: ({ body, actor }, { operations }) =>
+      operations.plan(
+        { ...(body.revision === undefined ? {} : { revision: String(body.revision) }), ...(body.files ? { files: uploadsOf(body) } : {}) },
+        actor,
+      ),
+  },
+  {
+    id: 'getPlan',
+    method: 'GET',
+    path: `${environmentPrefix}/plans/{id}`,
+    summary: 'A stored plan',
+    answer: json('{ plan, text, markdown }'),
+    run: ({ params }, { operations }) => operations.getPlan(String(params.id)),
+  },
+  {
+    id: 'applyPlan',
+    method: 'POST',
+    path: `${environmentPrefix}/plans/{id}/apply`,
+    summary: 'Carries out a stored plan',
+    body: { schema: object({ confirmDeletes }), maxBytes: maxBodyBytes },
+    answer: json('The outcome'),
+    run: ({ params, body, actor }, { operations }) => operations.applyPlan({ id: String(params.id), ...confirmationIn(body) }, actor),
+  },
+  {
+    id: 'applyTree',
+    method: 'POST',
+    path: `${environmentPrefix}/apply`,
+    summary: 'Compiles, plans and applies an uploaded tree',
+    body: { schema: object({ files, confirmDeletes }, ['files']), maxBytes: maxUploadBytes },
+    answer: json('The outcome'),
+    run: ({ body, actor }, { operations }) => operations.applyTree({ files: uploadsOf(body), ...confirmationIn(body) }, actor),
+  },
+  {
+    id: 'sync',
+    method: 'POST',
+    path: `${environmentPrefix}/sync`,
+    summary: 'Fetches, plans and applies the configured ref',
+    body: { schema: object({ retry: { type: 'boolean', default: false, description: 'Clears the marks first' } }), maxBytes: maxBodyBytes },
+    answer: json('The outcome'),
+    run: ({ body, actor }, { operations }) => operations.sync({ retry: body.retry === true }, actor),
+  },
+  {
+    id: 'validate',
+    method: 'POST',
+    path: `${environmentPrefix}/validate`,
+    summary: 'Compiles an uploaded tree and says what is wrong with it',
+    body: { schema: object({ files, types: { type: 'boolean', default: false } }, ['files']), maxBytes: maxUploadBytes },
+    answer: json('{ issues }'),
+    run: ({ body }, { operations }) => operations.validate({ files: uploadsOf(body), types: body.types === true }),
+  },
+  {
+    id: 'listResources',
+    method: 'GET',
+    path: `${environmentPrefix}/resources`,
+    summary: 'Live resources, by ref; secrets as digests',
+    query: object({ limit, kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$' }, after: ref }),
+    answer: json('{ resources, next }'),
+    run: ({ query }, { operations }) =>
+      operations.listResources({ limit: Number(query.limit), ...textIn(query, 'kind'), ...textIn(query, 'after') }),
+  },
+  {
+    id: 'getResource',
+    method: 'GET',
+    path: `${environmentPrefix}/resources/{ref}`,
+    summary: 'A live resource; secrets as digests',
+    answer: json('The resource'),
+    run: ({ params }, { operations }) => operations.getResource(String(params.ref)),
+  },
+  {
+    id: 'explain',
+    method: 'GET',
+    path: `${environmentPrefix}/explain/{ref}`,
+    summary: 'Where each value of a resource comes from',
+    answer: json('{ leaves }'),
+    run: ({ params }, { operations }) => operations.explain(String(params.ref)),
+  },
+  {
+    id: 'history',
+    method: 'GET',
+    path: `${environmentPrefix}/history`,
+    summary: 'What went live, newest first',
+    query: object({ limit, before: { type: 'integer', minimum: 1, description: 'Only older serials' } }),
+    answer: json('{ history }'),
+    run: ({ query }, { operations }) =>
+      operations.history({ limit: Number(query.limit), ...(query.before === undefined ? {} : { before: Number(query.before) }) }),
+  },
+  {
+    id: 'rollback',
+    method: 'POST',
+    path: `${environmentPrefix}/rollback`,
+    summary: 'Goes back to the generation before, or to a serial of the history',
+    body: {
+      schema: object({ to: { type: 'integer', minimum: 1, description: 'A serial' }, reason: { type: 'string', maxLength: 1000 } }),
+      maxBytes: maxBodyBytes,
+    },
+    answer: json('The outcome'),
+    run: ({ body, actor }, { operations }) =>
+      operations.rollback({ ...(body.to === undefined ? {} : { to: Number(body.to) }), ...textIn(body, 'reason') }, actor),
+  },
+  {
+    id: 'invoke',
+    method: 'POST',
+    path: `${environmentPrefix}/invoke`,
+    summary: 'Calls a live service',
+    body: {
+      schema: object(
+        {
+          service: { type: 'string', minLength: 1, maxLength: 200 },
+          payload: {},
+          deadlineMs: { type: 'integer', minimum: 1, maximum: 600_000 },
+        },
+        ['service'],
+      ),
+      maxBytes: maxBodyBytes,
+    },
+    answer: json('{ payload, elapsedMs, generation }'),
+    run: ({ body, actor }, { operations }) =>
+      operations.invoke(
+        {
+          service: String(body.service),
+          payload: body.payload ?? null,
+          ...(body.deadlineMs === undefined ? {} : { deadlineMs: Number(body.deadlineMs) }),
+        },
+        actor,
+      ),
+  },
+  {
+    id: 'ping',
+    method: 'POST',
+    path: `${environmentPrefix}/ping`,
+    summary: 'Checks the far end of a connection',
+    body: { schema: object({ ref }, ['ref']), maxBytes: maxBodyBytes },
+    answer: json('{ ok, elapsedMs, reason }'),
+    run: ({ body, actor }, { operations }) => operations.ping(String(body.ref), actor),
+  },
+  {
+    id: 'types',
+    method: 'GET',
+    path: `${environmentPrefix}/types`,
+    summary: 'The text of environment.d.ts for the live environment',
+    answer: json('{ text }'),
+    run: async (_call, { operations }) => ({ ...(await operations.types()) }),
+  },
+  {
+    id: 'journal',
+    method: 'GET',
+    path: `${environmentPrefix}/journal`,
+    summary: 'What happened, oldest first',
+    query: object({ limit, after: { type: 'integer', minimum: 0, default: 0, description: 'Only later numbers' } }),
+    answer: json('{ events }'),
+    run: ({ query }, { operations }) => operations.journal({ after: Number(query.after), limit: Number(query.limit) }),
+  },
+  {
+    id: 'events',
+    method: 'GET',
+    path: `${environmentPrefix}/events`,
+    summary: 'What happens, as Server-Sent Events; Last-Event-ID, or after, goes on where a stream ended',
+    query: object({ after: { type: 'integer', minimum: 0 } }),
+    answer: { description: 'The stream', contentType: 'text/event-stream', schema: { type: 'string' } },
+    stream: true,
+    run: async () => ({}),
+  },
+]
+
+function json(description: string): Row['answer'] {
+  return { description, contentType: 'application/json', schema: { type: 'object' } }
+}
+
+function object(properties: JsonObject, required: readonly string[] = []): JsonObject {
+  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
+}
+
+function uploadsOf(body: JsonObject): Upload[] {
+  const { files: found } = body
+  return Array.isArray(found) ? found.filter(isObject).map(file => ({ path: String(file.path), base64: String(file.base64) })) : []
+}
+
+function confirmationIn(body: JsonObject): { confirmDeletes?: number } {
+  return body.confirmDeletes === undefined ? {} : { confirmDeletes: Number(body.confirmDeletes) }
+}
+
+function textIn<Name extends string>(from: JsonObject, name: Name): { readonly [N in Name]?: string } {
+  const found = from[name]
+  return typeof found === 'string' ? ({ [name]: found } as { [N in Name]: string }) : {} // TypeScript widens a computed name
+}

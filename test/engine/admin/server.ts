@@ -1,0 +1,126 @@
+// An admin API that really listens, on operations that say what they were asked.
+
+import { request } from 'undici'
+import { type AdminOptions, createAdminApp } from '../../../engine/admin/app.ts'
+import { listenAdmin } from '../../../engine/admin/listen.ts'
+import { type Events, type Operations, Refusal } from '../../../engine/admin/port.ts'
+import { openTokens } from '../../../engine/admin/token.ts'
+import type { JournalEvent } from '../../../engine/store/port.ts'
+import type { JsonObject } from '../../../schema/json.ts'
+import { temporaryDirectory } from '../../directory.ts'
+
+export interface Asked {
+  readonly operation: string
+  readonly args: readonly unknown[]
+}
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string
+  readonly token: string
+  readonly socketPath: string
+  readonly dataDir: string
+  readonly asked: Asked[]
+  readonly events: ReturnType<typeof createEvents>
+  /** Ends the listener, as `await using` does. */
+  close(): Promise<void>
+}
+
+export async function startServer(options: Partial<AdminOptions> = {}): Promise<TestServer> {
+  const directory = await temporaryDirectory()
+  const asked: Asked[] = []
+  const events = createEvents()
+  const tokens = await openTokens(settings())
+  const app = createAdminApp({
+    environment: 'dev',
+    version: '1.2.3',
+    operations: recording(asked),
+    events,
+    journal: events,
+    tokens,
+    ready: () => ({ ready: true, reason: null }),
+    ...options,
+  })
+  const listener = await listenAdmin({ app, listen: { host: '127.0.0.1', port: 0 }, dataDir: directory.path })
+  let ended: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    ended ??= listener.close(100)
+    return ended
+  }
+  return {
+    url: `http://127.0.0.1:${listener.port}`,
+    token: tokens.first ?? '',
+    socketPath: listener.socketPath,
+    dataDir: directory.path,
+    asked,
+    events,
+    close,
+    async [Symbol.asyncDispose]() {
+      await close()
+      await directory[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Calls with the token; body and headers as given. */
+export async function call(
+  server: TestServer,
+  method: string,
+  path: string,
+  { body, headers = {}, token = server.token }: { body?: unknown; headers?: Record<string, string>; token?: string | null } = {},
+): Promise<{ status: number; headers: Record<string, unknown>; body: JsonObject }> {
+  const answer = await request(`${server.url}${path}`, {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await answer.body.text()
+  return { status: answer.statusCode, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
+}
+
+export function settings() {
+  const kept = new Map<string, string>()
+  return {
+    kept,
+    getSetting: async (key: string) => kept.get(key),
+    putSetting: async (key: string, value: string) => void kept.set(key, value),
+  }
+}
+
+function recording(asked: Asked[]): Operations {
+  return new Proxy({} as Operations, {
+    get:
+      (_, operation: string) =>
+      async (...args: unknown[]) => {
+        asked.push({ operation, args })
+        if (args[0] === 'sql/refused')
+          throw new Refusal(409, 'STALE', 'Cannot do it as it is stale', [
+            { code: 'YAML_SYNTAX', severity: 'error', message: 'Cannot read it' },
+          ])
+        if (args[0] === 'sql/broken') throw new Error('password=hunter2 in line 3')
+        return { operation }
+      },
+  }) // answers every operation of the port alike
+}
+
+/** A journal in memory, and the subscription to it. */
+function createEvents() {
+  const kept: JournalEvent[] = []
+  const listeners = new Set<Parameters<Events['subscribe']>[0]>()
+  return {
+    listeners,
+    emit(type: string, body: JsonObject = {}) {
+      const event = { seq: kept.length + 1, at: '2026-01-01T00:00:00.000Z', type, body }
+      kept.push(event)
+      for (const listener of listeners) listener(event)
+    },
+    subscribe(listener: Parameters<Events['subscribe']>[0]) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    readJournal: async (after: number, limit: number) => kept.filter(event => event.seq > after).slice(0, limit),
+  }
+}
