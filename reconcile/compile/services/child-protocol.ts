@@ -55,8 +55,10 @@ export interface Asked<Kind extends QuestionKind = QuestionKind> {
 }
 
 export type Told =
+  /** Once, when the compiler is loaded. */
+  | { readonly kind: 'ready' }
   | { readonly id: number; readonly kind: 'needs'; readonly paths: readonly string[] }
-  /** It begins with the wanted item of this index. */
+  /** It begins with the file or wanted model of this index. */
   | { readonly id: number; readonly kind: 'begins'; readonly index: number }
   | { readonly id: number; readonly kind: 'answer'; readonly answer: Answer[QuestionKind] }
   | { readonly id: number; readonly kind: 'failed'; readonly reason: string }

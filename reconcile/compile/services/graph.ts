@@ -6,7 +6,7 @@ import type { SourceRef } from './child-protocol.ts'
 import { emptyFacts, type FileFacts } from './facts.ts'
 import { resolveImport, type Target } from './imports.ts'
 import type { ResultCache } from './result-cache.ts'
-import type { ReadTexts, TypeScript } from './typescript.ts'
+import { CompilerEnded, type ReadTexts, type TypeScript } from './typescript.ts'
 
 export interface SourceNode extends SourceRef {
   readonly facts: FileFacts
@@ -69,13 +69,31 @@ export function isDeclaration(path: string): boolean {
   return /\.d\.[cm]?ts$/.test(path)
 }
 
-async function factsOf(refs: readonly SourceRef[], { cache, typescript, readTexts }: GraphTools): Promise<[SourceRef, FileFacts][]> {
-  const known = await Promise.all(refs.map(ref => (isPlain(ref.path) ? emptyFacts : cache.get<FileFacts>(factsKey(ref)))))
-  const unknown = refs.filter((_, index) => known[index] === undefined)
-  const read = unknown.length > 0 ? await typescript.ask('facts', { files: unknown }, readTexts) : []
-  const fresh = new Map(unknown.map((ref, index) => [ref, read[index] ?? emptyFacts]))
-  for (const [ref, facts] of fresh) cache.put(factsKey(ref), facts)
+async function factsOf(refs: readonly SourceRef[], tools: GraphTools): Promise<[SourceRef, FileFacts][]> {
+  const known = await Promise.all(refs.map(ref => (isPlain(ref.path) ? emptyFacts : tools.cache.get<FileFacts>(factsKey(ref)))))
+  const fresh = await readFacts(
+    refs.filter((_, index) => known[index] === undefined),
+    tools,
+  )
   return refs.map((ref, index) => [ref, known[index] ?? fresh.get(ref) ?? emptyFacts])
+}
+
+async function readFacts(
+  refs: readonly SourceRef[],
+  { cache, typescript, readTexts }: GraphTools,
+): Promise<ReadonlyMap<SourceRef, FileFacts>> {
+  if (refs.length === 0) return new Map()
+  try {
+    const read = await typescript.ask('facts', { files: refs }, readTexts)
+    const facts = new Map(refs.map((ref, index) => [ref, read[index] ?? emptyFacts]))
+    for (const [ref, each] of facts) cache.put(factsKey(ref), each)
+    return facts
+  } catch (error) {
+    const culprit = error instanceof CompilerEnded ? refs[error.at ?? 0] : undefined
+    if (!culprit) throw error
+    const message = 'Cannot read it as TypeScript as the parser did not finish with it; make the file smaller or simpler'
+    return new Map([[culprit, { ...emptyFacts, flaws: [{ code: 'TYPESCRIPT_SYNTAX', message, line: 1, column: 1 }] }]])
+  }
 }
 
 /** Files without imports or syntax of ours. */

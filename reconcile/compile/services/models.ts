@@ -57,8 +57,8 @@ function deriveModel(program: ts.Program, { path, exportName, side }: WantedMode
   if (!file || !type) throw new Error(`Cannot derive the ${side} of ${path} ${exportName} as its type was not found a second time`)
   const warnings = new Map<ts.Node, PlacedFlaw>()
   const warn = (node: ts.Node, why: string) => void warnings.set(node, flawAt(node, type, 'warning', why))
-  const checker = program.getTypeChecker()
   const generate = (config: CompletedConfig) => {
+    const checker = program.getTypeChecker()
     const parser: NodeParser = createParser(program, config, chain => {
       chain.addNodeParser(new Guard(checker, warn))
       chain.addNodeParser(new Resolved(checker, node => parser.createType(node, new Context())))
@@ -227,6 +227,7 @@ function firstOf(schemas: readonly Json[]): string | null {
 function flawOf(error: unknown, type: ts.TypeNode): PlacedFlaw {
   const refused = causes(error).find(each => each instanceof RefusedType)
   if (refused) return flawAt(refused.node, type, 'error', `has no JSON Schema: ${refused.message}`)
+  if (error instanceof RangeError) return flawAt(type, type, 'error', 'is nested too deeply')
   if (!(error instanceof BaseError)) throw error
   const { file, start } = error.diagnostic
   const why = `has no JSON Schema: ${error.message}`

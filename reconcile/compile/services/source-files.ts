@@ -29,7 +29,8 @@ export const baseOptions: ts.CompilerOptions = {
 }
 
 export class SourceFiles {
-  readonly #files = new Map<string, ts.SourceFile>()
+  /** Null for a file whose nesting is deeper than the parser's stack. */
+  readonly #files = new Map<string, ts.SourceFile | null>()
   readonly #outside = new Map<string, ts.SourceFile | undefined>()
 
   /** Paths among `refs` whose text is not known; with `texts` given they are parsed first. */
@@ -39,11 +40,11 @@ export class SourceFiles {
       const key = keyOf(ref)
       const text = texts[ref.path]
       const known = this.#files.get(key)
-      if (known) {
+      if (known !== undefined) {
         this.#files.delete(key)
         this.#files.set(key, known)
       } else if (text === undefined) missing.push(ref.path)
-      else this.#files.set(key, parse(estateRoot + ref.path, text))
+      else this.#files.set(key, parseTree(estateRoot + ref.path, text))
     }
     for (const key of this.#files.keys()) {
       if (this.#files.size <= Math.max(maxFiles, refs.length)) break
@@ -52,9 +53,11 @@ export class SourceFiles {
     return missing
   }
 
+  /** @throws RangeError where it is nested too deeply */
   get(ref: SourceRef): ts.SourceFile {
     const file = this.#files.get(keyOf(ref))
-    if (!file) throw new Error(`Cannot find the parsed file ${ref.path} that was asked for before`)
+    if (file === undefined) throw new Error(`Cannot find the parsed file ${ref.path} that was asked for before`)
+    if (file === null) throw new RangeError(`Cannot parse ${ref.path} as it is nested too deeply`)
     return file
   }
 
@@ -71,7 +74,7 @@ export class SourceFiles {
     return {
       getSourceFile: name => {
         const ref = byPath.get(name)
-        return ref ? this.get(ref) : name.startsWith(estateRoot) ? undefined : this.outside(name)
+        return ref ? (this.#files.get(keyOf(ref)) ?? undefined) : name.startsWith(estateRoot) ? undefined : this.outside(name)
       },
       getDefaultLibFileName: options => join(libFolder, ts.getDefaultLibFileName(options)),
       getDefaultLibLocation: () => libFolder,
@@ -106,6 +109,15 @@ function keyOf({ path, blob }: SourceRef): string {
 
 function parse(name: string, text: string): ts.SourceFile {
   return ts.createSourceFile(name, text, { languageVersion: ts.ScriptTarget.ES2024, jsDocParsingMode: ts.JSDocParsingMode.ParseAll }, true)
+}
+
+function parseTree(name: string, text: string): ts.SourceFile | null {
+  try {
+    return parse(name, text)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  }
 }
 
 function readOutside(path: string): ts.SourceFile | undefined {

@@ -2,7 +2,8 @@
 // when it runs out of memory. Started by typescript.ts, ends with its channel.
 
 import { checkTypes } from './check.ts'
-import type { Answer, Asked, Question, QuestionKind, Told } from './child-protocol.ts'
+import type { Answer, Asked, Question, QuestionKind, SourceRef, Told } from './child-protocol.ts'
+import { emptyFacts, type FileFacts } from './facts.ts'
 import { deriveModels } from './models.ts'
 import { SourceFiles } from './source-files.ts'
 import { readFacts } from './syntax.ts'
@@ -11,6 +12,7 @@ const sources = new SourceFiles()
 process.title = 'plumb typescript'
 process.on('message', (asked: Asked) => tell(answerTo(asked)))
 process.on('disconnect', () => process.exit(0))
+tell({ kind: 'ready' })
 
 function tell(told: Told): void {
   process.send?.(told)
@@ -18,16 +20,31 @@ function tell(told: Told): void {
 
 function answerTo({ id, kind, question, texts }: Asked): Told {
   try {
+    const begins = (index: number) => tell({ id, kind: 'begins', index })
     const paths = sources.missing(question.files, texts)
     if (paths.length > 0) return { id, kind: 'needs', paths }
-    return { id, kind: 'answer', answer: answers[kind](question as never, id) } // `kind` and `question` travel as a pair
+    return { id, kind: 'answer', answer: answers[kind](question as never, begins) } // `kind` and `question` travel as a pair
   } catch (error) {
     return { id, kind: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }
 }
 
-const answers: { [Kind in QuestionKind]: (question: Question[Kind], id: number) => Answer[Kind] } = {
-  facts: ({ files }) => files.map(ref => readFacts(sources.get(ref))),
-  models: (question, id) => deriveModels(question, sources, index => tell({ id, kind: 'begins', index })),
+const answers: { [Kind in QuestionKind]: (question: Question[Kind], begins: (index: number) => void) => Answer[Kind] } = {
+  facts: ({ files }, begins) =>
+    files.map((ref, index) => {
+      begins(index)
+      return factsOf(ref)
+    }),
+  models: (question, begins) => deriveModels(question, sources, begins),
   check: question => checkTypes(question, sources),
+}
+
+function factsOf(ref: SourceRef): FileFacts {
+  try {
+    return readFacts(sources.get(ref))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    const message = 'Cannot read it as TypeScript as it is nested too deeply; split the expression or type'
+    return { ...emptyFacts, flaws: [{ code: 'TYPESCRIPT_SYNTAX', message, line: 1, column: 1 }] }
+  }
 }

@@ -8,7 +8,7 @@ import type { Answer, Asked, Question, QuestionKind, Told } from './child-protoc
 /** The child took too long or died: what was asked cannot be worked out. */
 export class CompilerEnded extends Error {
   readonly reason: 'deadline' | 'crash'
-  /** Index of the wanted item it was at; null where the question has none. */
+  /** Index of the file or wanted model it was at; null where it had begun none. */
   readonly at: number | null
 
   constructor(reason: 'deadline' | 'crash', at: number | null) {
@@ -25,8 +25,11 @@ interface Pending {
   readonly readTexts: ReadTexts
   readonly settle: (outcome: { answer: Answer[QuestionKind] } | { error: unknown }) => void
   at: number | null
+  /** Called when a new child has loaded. */
+  ready: () => void
 }
 
+const maxStartMs = 60_000
 // Above what an estate of 2,000 files takes; a runaway type dies here and not with the machine.
 const maxHeapMb = 1_536
 
@@ -80,12 +83,19 @@ export class TypeScript implements AsyncDisposable {
       asked,
       readTexts,
       at: null,
+      ready: () => undefined,
       settle: outcome => ('answer' in outcome ? resolve(outcome.answer) : reject(outcome.error)),
     }
-    const deadline = setTimeout(() => {
+    const expire = () => {
       this.#kill()
       pending.settle({ error: new CompilerEnded('deadline', pending.at) })
-    }, this.#deadlineMs)
+    }
+    // Loading the compiler is not the question's fault, however busy the machine is.
+    let deadline = setTimeout(expire, this.#child ? this.#deadlineMs : maxStartMs)
+    pending.ready = () => {
+      clearTimeout(deadline)
+      deadline = setTimeout(expire, this.#deadlineMs)
+    }
     this.#pending = pending
     try {
       this.#send(asked)
@@ -124,6 +134,7 @@ export class TypeScript implements AsyncDisposable {
 
   #hear(told: Told): void {
     const pending = this.#pending
+    if (told.kind === 'ready') return pending?.ready()
     if (pending?.asked.id !== told.id) return
     if (told.kind === 'begins') pending.at = told.index
     if (told.kind === 'answer') pending.settle({ answer: told.answer })

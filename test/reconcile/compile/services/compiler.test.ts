@@ -224,8 +224,7 @@ import { service } from 'plumb-server'
 export const all = [a, b, c, d.d, e.e, basename('/x/f')]
 export const late = async () => (await import('./late.ts')).late
 export const where = [import.meta.url, import.meta.filename, import.meta.dirname]
-export const s = () => service({ name: 'a', handle: () => 1 })
-export const t = service({ name: 'a', handle: () => 1 })`,
+export const s = service({ name: 'a', handle: () => 1 })`,
       {
         'services/a.ts': "export const a: string = 'a'",
         'services/b.ts': "export default 'b'",
@@ -235,6 +234,7 @@ export const t = service({ name: 'a', handle: () => 1 })`,
         'services/late.ts': "export const late = 'late'",
       },
     )
+    assert.deepEqual(compiled.issues, [])
     const without = {
       ...compiled,
       modules: new Map(
@@ -379,8 +379,17 @@ describe('what was worked out is kept', () => {
 })
 
 describe('the TypeScript child', () => {
+  test('outlives a file that is nested too deeply', async () => {
+    for (const [what, code] of [
+      ['list types', `type A = ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+      ['parentheses', `const a = ${'('.repeat(20_000)}1${')'.repeat(20_000)}`],
+      ['a sum', `const a = 1${'+1'.repeat(50_000)}`],
+    ] as const)
+      assert.deepEqual(shown((await compileOne(code)).issues), ['TYPESCRIPT_SYNTAX services/s.ts:1:1'], what)
+  })
+
   test('that misses its deadline over a type is killed, the type is an issue, and the next compilation works', async () => {
-    await using own = createServiceCompiler({ cacheDirectory: null, deadlineMs: 3_000 })
+    await using own = createServiceCompiler({ cacheDirectory: null, deadlineMs: 1_000 })
     const endless = `${head}type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 type Bomb = { a: \`\${Digit}\${Digit}\${Digit}\${Digit}\${Digit}\${Digit}\${Digit}\${Digit}\` }
 export const s = service<Bomb, unknown>({ name: 'a', handle: () => 1 })`
