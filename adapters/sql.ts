@@ -11,7 +11,7 @@ const idleTimeoutMs = 30_000
 const idleInTransactionMs = 60_000
 const keepAliveDelayMs = 10_000
 /** How long the close of a pool waits for clients that are out. */
-const endPatienceMs = 5_000
+const endPatienceMs = 1_000
 
 export interface SqlInstance {
   readonly pool: pg.Pool

@@ -44,10 +44,14 @@ adapterConformance('outgoing_rest', async () => {
 adapterConformance(
   'sql',
   () =>
-    subjectOf('sql', port => ({ type: 'postgresql', host: '127.0.0.1', port, db_name: postgresql.database, username: postgresql.user }), {
-      farPort: postgresql.port,
-      secrets: { '/password': 'never asked for' },
-    }),
+    subjectOf(
+      'sql',
+      port => ({ type: 'postgresql', host: '127.0.0.1', port, db_name: postgresql.database, username: postgresql.user, timeout: 1 }),
+      {
+        farPort: postgresql.port,
+        secrets: { '/password': 'never asked for' },
+      },
+    ),
   await testWith(postgresql),
 )
 adapterConformance('redis', () => subjectOf('redis', port => ({ host: '127.0.0.1', port }), { farPort: redis.port }), await testWith(redis))
