@@ -9,13 +9,14 @@ import { InvokeError } from './errors.ts'
 import type { Holdings } from './holdings.ts'
 import { type Context, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
 import { type ServiceLogOptions, UnitLog } from './service-log.ts'
+import type { SourceMaps } from './source-map.ts'
 import type { ServiceView, Unit } from './unit.ts'
 
 /** Services that call each other deeper than this are a cycle. */
 const deepestInvoke = 32
 const serviceKind = kindName('service')
 
-export interface ContextOptions extends Pick<ServiceLogOptions, 'log' | 'maps'> {
+export interface ContextOptions extends Pick<ServiceLogOptions, 'log'> {
   /** Client method → the kinds its names may be of. */
   readonly clients: ReadonlyMap<string, readonly KindName[]>
 }
@@ -24,6 +25,7 @@ export interface ContextOptions extends Pick<ServiceLogOptions, 'log' | 'maps'> 
 export interface ContextOwner {
   readonly name: string
   readonly holdings: Holdings
+  maps(): SourceMaps
 }
 
 export type MakeContext = (unit: Unit, owner: ContextOwner) => Context
@@ -70,7 +72,7 @@ class UnitContext {
   }
 
   get log(): ServiceLog {
-    this.#log ??= new UnitLog({ log: this.#options.log, maps: this.#options.maps, service: this.#owner.name, cid: this.#unit.cid })
+    this.#log ??= new UnitLog({ log: this.#options.log, owner: this.#owner, cid: this.#unit.cid })
     return this.#log
   }
 

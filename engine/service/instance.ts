@@ -11,12 +11,13 @@ import type { Holdings } from './holdings.ts'
 import type { LoadedModule } from './load.ts'
 import type { Service } from './sdk.ts'
 import { errorFields, type ServiceLogOptions } from './service-log.ts'
+import { SourceMaps } from './source-map.ts'
 import type { ServiceCounters, ServiceView, Unit } from './unit.ts'
 
 /** How many calls a new version is judged by. */
 const firstCalls = 5
 
-export interface Made extends Pick<ServiceLogOptions, 'log' | 'maps'> {
+export interface Made extends Pick<ServiceLogOptions, 'log'> {
   readonly name: string
   readonly loaded: LoadedModule
   readonly service: Service
@@ -69,6 +70,10 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     }
   }
 
+  maps(): SourceMaps {
+    return this.#made?.loaded.maps() ?? new SourceMaps()
+  }
+
   /** Resolves when no call runs. */
   whenIdle(): Promise<void> {
     return this.#running === 0 ? Promise.resolve() : new Promise(resolve => this.#idle.push(resolve))
@@ -81,13 +86,13 @@ export class ServiceInstance implements ServiceView, ContextOwner {
   }
 
   /** Whether it is the service's own fault; those, and connections that failed, are written to the log. */
-  #noteFailure({ log, maps, seen }: Made, unit: Unit, error: unknown): boolean {
+  #noteFailure({ log, loaded, seen }: Made, unit: Unit, error: unknown): boolean {
     const { unmapped, status } = problemOf(error)
     const where = { service: this.name, cid: unit.cid }
     // What ends because the call was ended is no fault.
     if (unmapped && unit.signal.aborted) return false
     if (unmapped && isFirstSight(error, seen))
-      log.error({ ...where, err: errorFields(error, maps) }, `Service "${this.name}" failed: ${messageOf(error)}`)
+      log.error({ ...where, err: errorFields(error, loaded.maps()) }, `Service "${this.name}" failed: ${messageOf(error)}`)
     else if (status === 503) log.warn({ ...where, reason: messageOf(error) }, `Service "${this.name}" answered 503`)
     return unmapped
   }

@@ -55,6 +55,8 @@ export type CheckLine =
   | { readonly kind: 'problem'; readonly index: number; readonly code: LoadCode; readonly reason: string; readonly at: CodePosition }
   | { readonly kind: 'done' }
 
+const startDeadlineMs = 10_000
+
 /** Starts the first child at once. */
 export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker {
   const { deadlineMs = 10_000, heapMb = 256 } = options
@@ -153,12 +155,17 @@ class Child {
     }
     let current = 0
     let isDone = false
-    const timer = setTimeout(() => this.kill('deadline'), deadlineMs)
+    // The start of a process is not the code's: its time counts from when the child is ready.
+    let timer = setTimeout(() => this.kill('deadline'), startDeadlineMs + deadlineMs)
     this.#process.stdin?.end(JSON.stringify(request))
     try {
       for await (const text of createInterface({ input: this.#lines() })) {
         const line = parseLine(text)
-        if (line === null || line.kind === 'ready') continue
+        if (line === null) continue
+        if (line.kind === 'ready') {
+          clearTimeout(timer)
+          timer = setTimeout(() => this.kill('deadline'), deadlineMs)
+        }
         if (line.kind === 'loading') current = line.index
         if (line.kind === 'problem') add(line.index, line.code, line)
         isDone = line.kind === 'done'

@@ -15,7 +15,7 @@ import { type Leak, LeakWatch } from './leak-watch.ts'
 import { loadErrorOf } from './load-error.ts'
 import { AsyncPackageError, createPackages, type Packages } from './packages.ts'
 import * as sdk from './sdk.ts'
-import { SourceMaps } from './source-map.ts'
+import { MappedModule, SourceMaps } from './source-map.ts'
 
 export interface LoaderOptions {
   /** The name V8 knows a file of the tree under; a debugger binds breakpoints by it. */
@@ -38,6 +38,8 @@ export interface Closure {
 export interface LoadedModule {
   readonly exports: Readonly<Record<string, unknown>>
   readonly holdings: Holdings
+  /** Of its own version of every file; made at each call. */
+  maps(): SourceMaps
   /** Gives up this use; a second call does nothing. */
   release(): void
 }
@@ -45,6 +47,7 @@ export interface LoadedModule {
 interface Instance {
   readonly key: string
   readonly module: Module
+  readonly mapped: MappedModule
   readonly file: string
   readonly packages: Packages | null
   /** import specifier → instance, for imports inside the estate. */
@@ -104,15 +107,23 @@ export class Loader {
   }
 
   #loaded(root: Instance, keys: ReadonlyMap<string, string>): LoadedModule {
-    const { module, holdings } = this.#evaluate(root)
+    const { module, holdings } = withLongStacks(() => this.#evaluate(root))
     let isReleased = false
     return {
       exports: module.exports,
       holdings,
+      maps: () => new SourceMaps(this.#filesOf(keys.values())),
       release: () => {
         if (!isReleased) this.#release(keys.values())
         isReleased = true
       },
+    }
+  }
+
+  *#filesOf(keys: Iterable<string>): Iterable<[string, MappedModule]> {
+    for (const key of keys) {
+      const instance = this.#instances.get(key)
+      if (instance !== undefined) yield [instance.file, instance.mapped]
     }
   }
 
@@ -135,9 +146,10 @@ export class Loader {
       let instance = this.#instances.get(key)
       if (instance === undefined) {
         const module = moduleAt(path, closure)
-        instance = { key, module, file: this.#options.fileName(path), packages, imports: new Map(), users: 0, evaluation: null }
+        const mapped = new MappedModule(module)
+        instance = { key, module, mapped, file: this.#options.fileName(path), packages, imports: new Map(), users: 0, evaluation: null }
         this.#instances.set(key, instance)
-        this.maps.add(instance.file, module)
+        this.maps.add(instance.file, mapped)
         added.push(instance)
       }
       instance.users++
@@ -164,7 +176,7 @@ export class Loader {
       if (instance === undefined || --instance.users > 0) continue
       this.#instances.delete(key)
       this.#end(instance)
-      this.maps.delete(instance.file, instance.module)
+      this.maps.delete(instance.file, instance.mapped)
       instance.imports.clear()
     }
   }
@@ -219,6 +231,17 @@ export class Loader {
     const resolve = (specifier: string): string =>
       instance.imports.get(specifier)?.file ?? instance.packages?.resolve(specifier) ?? specifier
     return Object.assign(require, { resolve })
+  }
+}
+
+/** Node's own frames of a `require` fill the ten that a stack has by default, and hide the line that required. */
+function withLongStacks<Result>(act: () => Result): Result {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 50
+  try {
+    return act()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }
 

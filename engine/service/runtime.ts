@@ -50,8 +50,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     onLeft: (path, left) =>
       log.warn({ path, left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
   })
-  const { maps } = loader
-  const makeContext = createContexts({ log, maps, clients })
+  const makeContext = createContexts({ log, clients })
   const models = createModels()
   const seen = new WeakSet<object>()
 
@@ -59,7 +58,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     try {
       const service = requireService(loaded.exports, { name, path: spec.path, exportName: spec.exportName })
       const { input, inputTypes } = models(spec.input)
-      return new ServiceInstance({ name, loaded, service, input, inputTypes, makeContext, seen, log, maps })
+      return new ServiceInstance({ name, loaded, service, input, inputTypes, makeContext, seen, log })
     } catch (error) {
       loaded.release()
       throw error
@@ -82,7 +81,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     get moduleCount() {
       return loader.instanceCount
     },
-    mapStack: error => maps.mapStack(error),
+    mapStack: error => loader.maps.mapStack(error),
   }
 }
 

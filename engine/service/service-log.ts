@@ -6,8 +6,7 @@ import type { SourceMaps } from './source-map.ts'
 
 export interface ServiceLogOptions {
   readonly log: Log & { debug?(fields: Record<string, unknown>, message: string): void }
-  readonly maps: SourceMaps
-  readonly service: string
+  readonly owner: { readonly name: string; maps(): SourceMaps }
   readonly cid: string
 }
 
@@ -37,10 +36,11 @@ export class UnitLog implements ServiceLog {
   }
 
   #write(level: Level, fields: object | string, message = ''): void {
-    const { log, maps, service, cid } = this.#options
+    const { log, owner, cid } = this.#options
+    const service = owner.name
     try {
       if (typeof fields === 'string') log[level]?.({ service, cid }, fields)
-      else log[level]?.({ ...printable(fields, maps), service, cid }, message)
+      else log[level]?.({ ...printable(fields, owner), service, cid }, message)
     } catch (error) {
       // A getter or toJSON of the author's threw. A line of log is not worth the call.
       log.warn({ service, cid, reason: String(error) }, `Cannot write fields to the log: ${message}`)
@@ -49,10 +49,10 @@ export class UnitLog implements ServiceLog {
 }
 
 /** Own fields, with errors as data and their stacks in TypeScript. Secrets print themselves as `***`. */
-function printable(fields: object, maps: SourceMaps): Record<string, unknown> {
-  if (fields instanceof Error) return { err: errorFields(fields, maps) }
+function printable(fields: object, owner: ServiceLogOptions['owner']): Record<string, unknown> {
+  if (fields instanceof Error) return { err: errorFields(fields, owner.maps()) }
   const clean: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(fields)) clean[key] = value instanceof Error ? errorFields(value, maps) : value
+  for (const [key, value] of Object.entries(fields)) clean[key] = value instanceof Error ? errorFields(value, owner.maps()) : value
   return clean
 }
 

@@ -11,32 +11,43 @@ export interface CodePosition {
   readonly column: number
 }
 
-interface Known {
+/** A module with its source map, which is parsed once, and only for code that shows up in a stack. */
+export class MappedModule {
   readonly module: Module
-  map: SourceMap | null
-}
+  #map: SourceMap | null = null
 
-/** Files of loaded service code by the name V8 knows them under. Of two generations of one file name, the one loaded last answers. */
-export class SourceMaps {
-  readonly #files = new Map<string, Known>()
-
-  add(file: string, module: Module): void {
-    this.#files.set(file, { module, map: null })
+  constructor(module: Module) {
+    this.module = module
   }
 
-  delete(file: string, module: Module): void {
-    if (this.#files.get(file)?.module === module) this.#files.delete(file)
+  /** The place in TypeScript of a place in the JavaScript, both from 1. */
+  positionOf(line: number, column: number): CodePosition {
+    this.#map ??= new SourceMap(JSON.parse(this.module.map))
+    const entry = this.#map.findEntry(line - 1, column - 1)
+    const { path } = this.module
+    return 'originalLine' in entry ? { path, line: entry.originalLine + 1, column: entry.originalColumn + 1 } : { path, line, column }
+  }
+}
+
+/** Files of service code by the name V8 knows them under. Of two versions of one file, the one added last answers. */
+export class SourceMaps {
+  readonly #files: Map<string, MappedModule>
+
+  constructor(files: Iterable<readonly [string, MappedModule]> = []) {
+    this.#files = new Map(files)
+  }
+
+  add(file: string, mapped: MappedModule): void {
+    this.#files.set(file, mapped)
+  }
+
+  delete(file: string, mapped: MappedModule): void {
+    if (this.#files.get(file) === mapped) this.#files.delete(file)
   }
 
   /** The place in TypeScript of a place in compiled code, both from 1; undefined where `file` is no service code. */
   positionOf(file: string, line: number, column: number): CodePosition | undefined {
-    const known = this.#files.get(file)
-    if (known === undefined) return undefined
-    // Parsed once, and only for code that shows up in a stack.
-    known.map ??= new SourceMap(JSON.parse(known.module.map))
-    const entry = known.map.findEntry(line - 1, column - 1)
-    const { path } = known.module
-    return 'originalLine' in entry ? { path, line: entry.originalLine + 1, column: entry.originalColumn + 1 } : { path, line, column }
+    return this.#files.get(file)?.positionOf(line, column)
   }
 
   /** The nearest place in service code that `error` came through; undefined where there is none. */

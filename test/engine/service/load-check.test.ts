@@ -3,12 +3,16 @@ import { afterAll, test } from 'vitest'
 import { createLoadChecker } from '../../../engine/service/load-check.ts'
 import { compiled, echo } from './estate.ts'
 
-const checker = createLoadChecker({ deadlineMs: 700, heapMb: 64 })
-afterAll(() => checker[Symbol.asyncDispose]())
+const checker = createLoadChecker({ heapMb: 64 })
+const impatient = createLoadChecker({ deadlineMs: 300 })
+afterAll(async () => {
+  await checker[Symbol.asyncDispose]()
+  await impatient[Symbol.asyncDispose]()
+})
 
-const check = (files: Record<string, string>, service = {}) =>
-  checker.check({
-    services: [{ name: 'test.echo', path: Object.keys(files)[0] ?? '', exportName: 'echo', ...service }],
+const check = (files: Record<string, string>, by = checker) =>
+  by.check({
+    services: [{ name: 'test.echo', path: Object.keys(files)[0] ?? '', exportName: 'echo' }],
     modules: [...compiled(files).values()],
     dependencies: null,
   })
@@ -33,7 +37,7 @@ for (const [what, text, code, line] of [
   ['bears another name', echo(ok).replace("name: 'test.echo'", "name: ['test', 'other'].join('.')"), 'SERVICE_NAME_DIFFERS', 1],
 ] as const)
   test(`check() of code that ${what} says ${code}`, async () => {
-    const problems = await check({ 'services/echo.ts': text })
+    const problems = await check({ 'services/echo.ts': text }, code === 'SERVICE_LOAD_TIMEOUT' ? impatient : checker)
     assert.deepEqual(
       problems.map(problem => ({ code: problem.code, path: problem.path, line: problem.line, service: problem.service })),
       [{ code, path: 'services/echo.ts', line, service: 'test.echo' }],

@@ -1,23 +1,189 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
-import { problemOf } from '../../../engine/service/errors.ts'
+import { DeadlineError } from '../../../engine/generation/deadline.ts'
+import { InvokeError, problemOf } from '../../../engine/service/errors.ts'
+import { Secret } from '../../../schema/secret.ts'
 import { createTestRuntime, echo, unitOf } from './estate.ts'
 
-test('run() answers with what the handler returns', async () => {
+const path = 'services/echo.ts'
+
+test('run() answers with what the handler returns, whether it waits or not', async () => {
   const runtime = createTestRuntime()
-  const service = await runtime.load({ 'services/echo.ts': echo('return { echoed: request.text }') })
+  const service = await runtime.load({ [path]: echo('return { echoed: request.text }') })
   assert.deepEqual(await service.run(unitOf(), { text: 'hi' }), { echoed: 'hi' })
-  assert.deepEqual(service.counters, { calls: 1, unmapped: 0, first: { calls: 1, unmapped: 0 } })
+  const sync = await runtime.load({ [path]: echo('return 1').replace('async ', '') })
+  assert.equal(await sync.run(unitOf(), {}), 1)
+  service.close()
+  sync.close()
+})
+
+test('ctx gives what the unit of work knows', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo('return [ctx.cid, ctx.signal.aborted, ctx.request?.method]') })
+  const request = { method: 'PUT', path: '/', headers: {}, params: {}, query: {}, caller: null, remoteAddress: '127.0.0.1' }
+  assert.deepEqual(await service.run(unitOf({}, { request }), {}), ['cid-1', false, 'PUT'])
+  service.close()
+})
+
+test('check() says what does not fit the input model', async () => {
+  const runtime = createTestRuntime()
+  const input = { type: 'object', properties: { id: { type: 'integer' } }, required: ['id'] }
+  const service = await runtime.load({ [path]: echo('return 1') }, { input })
+  assert.deepEqual(service.inputTypes, { id: 'integer' })
+  assert.deepEqual(service.check({ id: 1 }), [])
+  assert.deepEqual(
+    service.check({ id: 'x' }).map(({ pointer }) => pointer),
+    ['/id'],
+  )
   service.close()
 })
 
 test('run() logs an unmapped error once, with its place in TypeScript', async () => {
   const runtime = createTestRuntime()
-  const service = await runtime.load({ 'services/echo.ts': echo('\n  if (request) throw new Error("boom")\n') })
-  const error = await service.run(unitOf(), {}).catch(reason => reason)
-  assert.equal(problemOf(error).status, 500)
+  const inner = await runtime.load({ [path]: echo('\n  if (request) throw new Error("boom")\n') })
+  const outer = await runtime.load({ [path]: echo("return ctx.invoke('inner', {})") })
+  const error = await outer.run(unitOf({ 'service/inner': inner }), {}).catch(reason => reason)
   assert.equal(problemOf(error).unmapped, true)
+  assert.deepEqual([inner.counters.unmapped, outer.counters.unmapped], [1, 1])
   assert.equal(runtime.lines.length, 1)
-  assert.match(JSON.stringify(runtime.lines[0]?.fields), /services\/echo\.ts:4:\d+/)
+  assert.match(JSON.stringify(runtime.lines[0]?.fields), /services\/echo\.ts:4:/)
+  inner.close()
+  outer.close()
+})
+
+test('counters judge a service by its first five calls', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({
+    [path]: echo(
+      "if (request === 404) throw new NotFound(); if (request === 500) throw new Error('x'); return 1",
+      "import { NotFound } from 'plumb-server'",
+    ),
+  })
+  for (const payload of [200, 404, 500, 500, 200, 500]) await service.run(unitOf(), payload).catch(() => null)
+  assert.deepEqual(service.counters, { calls: 6, unmapped: 3, first: { calls: 5, unmapped: 2 } })
   service.close()
 })
+
+for (const [what, body, code] of [
+  ['does not exist', "return ctx.invoke('nobody', {})", 'NO_SERVICE'],
+  ['does not take the payload', "return ctx.invoke('typed', { id: 'x' })", 'INVALID_PAYLOAD'],
+  ['calls itself without end', "return ctx.invoke('self', {})", 'INVOKE_DEPTH'],
+] as const)
+  test(`invoke() of a service that ${what} fails as the caller's own fault`, async () => {
+    const runtime = createTestRuntime()
+    const input = { type: 'object', properties: { id: { type: 'integer' } } }
+    const typed = await runtime.load({ [path]: echo('return request.id') }, { input })
+    const service = await runtime.load({ 'services/caller.ts': echo(body) })
+    const views = { 'service/typed': typed, 'service/self': service }
+    const error = await service.run(unitOf(views), {}).catch((reason: InvokeError) => reason)
+    assert.ok(error instanceof InvokeError)
+    assert.deepEqual([error.code, problemOf(error).status, problemOf(error).unmapped], [code, 500, true])
+    typed.close()
+    service.close()
+  })
+
+test('invoke() passes cid and signal on, and what the other threw comes back', async () => {
+  const runtime = createTestRuntime()
+  const inner = await runtime.load({
+    [path]: echo(
+      'if (ctx.signal !== request.signal || ctx.cid !== "cid-1") return "other"; throw new NotFound("no such client")',
+      "import { NotFound } from 'plumb-server'",
+    ),
+  })
+  const outer = await runtime.load({
+    [path]: echo("try { return await ctx.invoke('inner', { signal: ctx.signal }) } catch (error: any) { return error.detail }"),
+  })
+  assert.equal(await outer.run(unitOf({ 'service/inner': inner }), {}), 'no such client')
+  inner.close()
+  outer.close()
+})
+
+test('invoke() of a closed service is 503', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo("return ctx.invoke('other', {})") })
+  const error = await service.run(unitOf({ 'service/other': { closed: 'it is quarantined' } }), {}).catch(reason => reason)
+  assert.deepEqual([problemOf(error).status, problemOf(error).problem.detail], [503, 'Cannot invoke "other" as it is quarantined'])
+  service.close()
+})
+
+test('a service with a deadline of its own is not waited for longer, and its signal is aborted', async () => {
+  const runtime = createTestRuntime()
+  const text = echo('ctx.signal.addEventListener("abort", () => request.aborted.push(ctx.signal.reason)); return new Promise(() => null)')
+  const service = await runtime.load({ [path]: text.replace("name: 'test.echo',", "name: 'test.echo', deadline: '20ms',") })
+  assert.equal(service.deadlineMs, 20)
+  const aborted: unknown[] = []
+  const error = await service.run(unitOf(), { aborted }).catch(reason => reason)
+  assert.ok(error instanceof DeadlineError)
+  assert.deepEqual(aborted, [error])
+  assert.equal(problemOf(error).status, 504)
+  service.close()
+})
+
+test("an error after the unit's end is not counted against the service", async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo('throw new Error("cancelled")') })
+  await assert.rejects(service.run(unitOf({}, { signal: AbortSignal.abort() }), {}))
+  assert.equal(service.counters.unmapped, 0)
+  service.close()
+})
+
+test('drain() waits for the calls that run', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo('return request.until') })
+  const until = Promise.withResolvers<string>()
+  const running = service.run(unitOf(), { until: until.promise })
+  let isDrained = false
+  const drained = runtime.adapter.drain?.(service, 1_000).then(() => {
+    isDrained = true
+  })
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(isDrained, false)
+  until.resolve('done')
+  assert.equal(await running, 'done')
+  await drained
+  assert.equal(isDrained, true)
+  service.close()
+})
+
+test('run() of a service whose generation ended is refused', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo('return 1') })
+  service.close()
+  await assert.rejects(service.run(unitOf(), {}), /its generation has ended/)
+})
+
+test('ctx.log writes service and cid with every line, prints no secret, and never throws', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({
+    [path]: echo(`
+      ctx.log.info({ token: request.secret, cid: 'mine' }, 'with fields')
+      ctx.log.warn('alone')
+      ctx.log.error(new Error('as error'))
+      ctx.log.info({ get bad() { throw new Error('getter') } }, 'odd')`),
+  })
+  await service.run(unitOf(), { secret: new Secret('hunter22') })
+  const lines = runtime.lines.map(({ level, fields, message }) => [level, fields.service, fields.cid, message])
+  assert.deepEqual(lines, [
+    ['info', 'test.echo', 'cid-1', 'with fields'],
+    ['warn', 'test.echo', 'cid-1', 'alone'],
+    ['error', 'test.echo', 'cid-1', ''],
+    ['warn', 'test.echo', 'cid-1', 'Cannot write fields to the log: odd'],
+  ])
+  assert.match(JSON.stringify(runtime.lines[2]?.fields), /services\/echo\.ts:6:/)
+  assert.doesNotMatch(JSON.stringify(runtime.lines), /hunter22/)
+  service.close()
+})
+
+for (const [what, exported, code] of [
+  ['is no service', 'export const echo = {}', 'SERVICE_EXPORT_WRONG'],
+  [
+    'bears another name',
+    "import { service } from 'plumb-server'\nexport const echo = service({ name: 'b', handle: () => 1 })",
+    'SERVICE_NAME_DIFFERS',
+  ],
+] as const)
+  test(`prepare refuses an export that ${what}`, async () => {
+    const runtime = createTestRuntime()
+    await assert.rejects(runtime.load({ [path]: exported }), { code })
+    assert.equal(runtime.moduleCount, 0)
+  })
