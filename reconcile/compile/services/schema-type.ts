@@ -18,7 +18,9 @@ export function typeOfSchema(schema: Json | undefined, typeName: (definition: st
     ...typesOf(schema).map(type => typeOfKind(type, schema, typeOf)),
   ]
   if (parts.length === 0) return isObject(schema.not) ? 'never' : 'unknown'
-  return Array.isArray(schema.type) ? union(parts) : [...new Set(parts)].map(grouped).join(' & ')
+  if (Array.isArray(schema.type)) return union(parts)
+  const [only, ...others] = [...new Set(parts)]
+  return only !== undefined && others.length === 0 ? only : [...new Set(parts)].map(grouped).join(' & ')
 }
 
 function typesOf(schema: JsonObject): string[] {
