@@ -75,7 +75,7 @@ export function holdLine(hold: Hold): string {
 
 /** `host: "a" → "b"`, and for a secret `password: (sensitive, #a1b2c3d4 → #c3d4e5f6)`. */
 export function fieldLine(field: FieldChange): string {
-  const path = field.pointer === '' ? '(whole)' : stepsOf(field.pointer).map(pathStep).join('.')
+  const path = field.pointer === '' ? (field.sensitive ? 'secrets' : 'contents') : stepsOf(field.pointer).map(pathStep).join('.')
   return `${path}: ${valuesOf(field)}${field.reconnects ? '  # reconnects' : ''}`
 }
 

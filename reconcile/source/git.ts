@@ -68,6 +68,7 @@ class ClonedSource implements GitSource {
   #objects: Objects
   #fetching: Promise<Revision> | undefined
   #damaged = false
+  #fetched: Revision | undefined
 
   constructor(options: GitSourceOptions, remote: Remote, ref: string) {
     this.ref = ref
@@ -103,9 +104,14 @@ class ClonedSource implements GitSource {
   }
 
   fetch(): Promise<Revision> {
-    this.#fetching ??= this.#fetch().finally(() => {
-      this.#fetching = undefined
-    })
+    this.#fetching ??= this.#fetch()
+      .then(revision => {
+        this.#fetched = revision
+        return revision
+      })
+      .finally(() => {
+        this.#fetching = undefined
+      })
     return this.#fetching
   }
 
@@ -114,6 +120,9 @@ class ClonedSource implements GitSource {
       return await this.#tree(revision)
     } catch (error) {
       if (!isCorrupt(error)) throw error
+      // Only what was fetched must be there. Anyone may ask for another commit, and that must not cost a clone.
+      if (revision !== this.#fetched)
+        throw new SourceError('ref-missing', `Cannot read ${revision} as it is no commit in the history of ${this.ref}`)
       this.#damaged = true
       await this.fetch()
       return this.#tree(revision)

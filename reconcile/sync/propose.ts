@@ -58,7 +58,8 @@ export interface Choke {
   proposeStored(stored: { readonly id: string; readonly actor: string; readonly confirmDeletes?: number }): Promise<Proposal>
 }
 
-const planLifeMs = 24 * 60 * 60 * 1000
+/** A plan that waits longer is made anew. */
+export const planLifeMs = 24 * 60 * 60 * 1000
 
 export function createChoke(options: ProposeOptions): Choke {
   return {

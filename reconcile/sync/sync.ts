@@ -18,7 +18,7 @@ import { SourceError, type SourceFault } from '../source/source-error.ts'
 import type { Tree } from '../source/tree.ts'
 import { Conditions } from './conditions.ts'
 import { pollUntil } from './poll.ts'
-import type { Choke, Proposal } from './propose.ts'
+import { type Choke, type Proposal, planLifeMs } from './propose.ts'
 
 /** Compiles a tree; `judged` are the settings of what is live, null before the first apply. */
 export type CompileTree = (tree: Tree, judged: Settings | null) => Promise<Compiled>
@@ -67,8 +67,8 @@ const maxAttempts = 3
 
 export function createSync(options: SyncOptions): Sync {
   const conditions = new Conditions()
-  const state: State = { seen: null, last: null, compiled: null, told: '' }
-  const turns: { running: Promise<SyncOutcome> | null; next: Promise<SyncOutcome> | null } = { running: null, next: null }
+  const state: State = { seen: null, lookAgainAt: 0, last: null, compiled: null, told: '', started: '' }
+  const turns: Turns = { running: null, next: null, isForced: false }
   const start = (pass: Pass): Promise<SyncOutcome> => {
     turns.running = runPass(pass, state, conditions, options).finally(() => {
       turns.running = null
@@ -78,10 +78,12 @@ export function createSync(options: SyncOptions): Sync {
   return {
     run(pass) {
       if (turns.running === null) return start(pass)
-      if (pass.force) state.seen = null
+      turns.isForced ||= pass.force === true
       turns.next ??= turns.running.then(() => {
+        const force = turns.isForced
         turns.next = null
-        return start(pass)
+        turns.isForced = false
+        return start({ ...pass, force })
       })
       return turns.next
     },
@@ -103,31 +105,42 @@ interface Pass {
   readonly force?: boolean
 }
 
+interface Turns {
+  running: Promise<SyncOutcome> | null
+  next: Promise<SyncOutcome> | null
+  /** One of those that wait for `next` wants to look at what is unchanged. */
+  isForced: boolean
+}
+
 interface State {
   /** What the last finished pass looked at. */
   seen: string | null
+  /** When even what was seen is looked at again: a plan that waits has expired. Milliseconds. */
+  lookAgainAt: number
   last: (SyncOutcome & { at: string }) | null
   compiled: Compiled | null
   /** The last failure that was told, so that it is told once. */
   told: string
+  /** What the last `sync.started` was about. */
+  started: string
 }
 
 async function runPass(pass: Pass, state: State, conditions: Conditions, options: SyncOptions): Promise<SyncOutcome> {
   const phases: Record<string, number> = {}
-  const attempt: Attempt = { pass, state, phases, revision: null, conditions, options, startedAt: options.clock.now(), hasStarted: false }
+  const attempt: Attempt = { pass, state, phases, revision: null, key: '', conditions, options, startedAt: options.clock.now() }
   let outcome: SyncOutcome
   try {
-    if (pass.force) state.seen = null
+    if (pass.force || state.lookAgainAt <= attempt.startedAt) state.seen = null
     outcome = await look(attempt, 1)
   } catch (error) {
     outcome = failureOf(error, attempt)
+    if (outcome.kind === 'refused') remember(attempt, attempt.key)
   }
   try {
     await tell(outcome, attempt)
-  } catch (error) {
+  } catch {
     // The journal is out of reach. The outcome stands all the same; the condition says what is missing.
     conditions.set('Stalled', true, 'JournalUnavailable', options.clock.now())
-    if (outcome.kind === 'nothing') return failureOf(error, attempt)
   }
   return outcome
 }
@@ -137,10 +150,16 @@ interface Attempt {
   readonly state: State
   readonly phases: Record<string, number>
   revision: Revision | null
+  /** What is looked at, as `State.seen` keeps it. */
+  key: string
   readonly conditions: Conditions
   readonly options: SyncOptions
   readonly startedAt: number
-  hasStarted: boolean
+}
+
+function remember({ state, options }: Attempt, key: string | null): void {
+  state.seen = key
+  state.lookAgainAt = options.clock.now() + planLifeMs
 }
 
 async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
@@ -148,10 +167,10 @@ async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
   const { source, engine, clock } = options
   const head = await timed('head', attempt, () => source.head())
   attempt.revision = head
-  const key = await keyOf(head, options)
-  if (key === state.seen) return { kind: 'nothing', isUnchanged: true, revision: head, phases }
+  attempt.key = await keyOf(head, options)
+  if (attempt.key === state.seen) return { kind: 'nothing', isUnchanged: true, revision: head, phases }
   // The live generation proves itself before the next one may be built; the newest revision is taken afterwards.
-  if (engine.live().probationUntil !== null && pass.actor !== 'plan') {
+  if (engine.live().probationUntil !== null) {
     conditions.set('Reconciling', true, 'AwaitingProbation', clock.now())
     await timed('probation', attempt, () => pollUntil(() => engine.live().probationUntil === null, { clock, signal: options.signal }))
     return look(attempt, tries)
@@ -159,7 +178,7 @@ async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
   await begin(attempt)
   const revision = await timed('fetch', attempt, () => source.fetch())
   attempt.revision = revision
-  const seen = revision === head ? key : await keyOf(revision, options)
+  if (revision !== head) attempt.key = await keyOf(revision, options)
   const tree = await timed('tree', attempt, () => source.tree(revision))
   const compiled = await timed('compile', attempt, () => options.compile(tree, engine.live().manifest.settings))
   if (compiled.desired !== null) state.compiled = compiled
@@ -170,8 +189,9 @@ async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
     await pollUntil(() => engine.live().probationUntil === null, { clock, signal: options.signal })
     return look(attempt, tries + 1)
   }
+  if (outcome.kind === 'refused' && !outcome.isFinal) remember(attempt, null)
   // After an apply the serial is another one, and the key with it.
-  state.seen = outcome.kind === 'refused' && !outcome.isFinal ? null : outcome.kind === 'live' ? await keyOf(revision, options) : seen
+  else remember(attempt, outcome.kind === 'live' ? await keyOf(revision, options) : attempt.key)
   return outcome
 }
 
@@ -181,11 +201,11 @@ async function keyOf(revision: Revision, { inputs, engine }: SyncOptions): Promi
 }
 
 async function begin(attempt: Attempt): Promise<void> {
-  const { conditions, options, pass, revision } = attempt
+  const { state, conditions, options, pass, revision } = attempt
   conditions.set('Reconciling', true, 'Progressing', options.clock.now())
-  if (attempt.hasStarted) return
-  attempt.hasStarted = true
+  if (attempt.key === state.started) return
   await options.store.appendJournal('sync.started', { revision, actor: pass.actor })
+  state.started = attempt.key
 }
 
 async function carryOut(proposal: Proposal, attempt: Attempt): Promise<SyncOutcome> {
@@ -226,7 +246,7 @@ function failureOf(error: unknown, { revision, phases }: Attempt): SyncOutcome {
       code: 'INPUT',
       reasons: [error.message],
       issues: [issue('TREE_REFUSED', error.message, at)],
-      isFinal: false,
+      isFinal: true,
       revision,
       phases,
     }
@@ -283,8 +303,8 @@ async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
   }
   const said = digestOf(outcome)
   if (said === state.told) return
-  state.told = said
   await options.store.appendJournal(eventOf(outcome), body)
+  state.told = said
 }
 
 const heldReasons = { approval: 'AwaitingApproval', deletes: 'DeleteBudget', marked: 'MarkedBad' } as const satisfies Record<
