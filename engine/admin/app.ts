@@ -7,7 +7,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
-import { type Checks, compileChecks } from './checks.ts'
+import { type Checks, createChecks } from './checks.ts'
 import { openEventStream } from './event-stream.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { openApiDocument } from './openapi.ts'
@@ -58,8 +58,9 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     guard(c.env, new URL(c.req.url), options.loopback ?? true)
     await next()
   })
+  const checksOf = createChecks()
   for (const row of allRows) {
-    const checks = compileChecks(row)
+    const checks = checksOf(row)
     app.on(row.method, routeOf(row.path), c => answer(c, row, checks))
   }
   app.notFound(c => {

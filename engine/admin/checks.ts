@@ -1,6 +1,6 @@
 // What comes in with a request, read within bounds and checked against the row's own schemas.
 
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { Ajv, type ValidateFunction } from 'ajv'
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { isJsonType } from '../plane/answer.ts'
 import { parseJson } from '../plane/json-body.ts'
@@ -19,12 +19,16 @@ export interface Checks {
 
 const maxDepth = 64
 
-/** Compiles a row's schemas once. Strict: a mistake in a schema is found when the server starts. */
-export function compileChecks(row: Row): Checks {
+/** Checks for the rows of one app. A schema is compiled when its row is first called, as a start must not wait for all of them. */
+export function createChecks(): (row: Row) => Checks {
+  const queries = new Ajv({ coerceTypes: true, useDefaults: true, validateSchema: false })
+  const bodies = new Ajv({ useDefaults: true, validateSchema: false, strictRequired: false })
+  return row => checksOf(row, queries, bodies)
+}
+
+function checksOf(row: Row, queries: Ajv, bodies: Ajv): Checks {
   const names = parametersIn(row.path)
   const patterns = names.map(name => [name, new RegExp(pathParameters[name]?.schema.pattern ?? '', 'u')] as const)
-  const query = new Ajv2020({ coerceTypes: true, useDefaults: true, strict: true }).compile(row.query ?? nothing)
-  const body = new Ajv2020({ useDefaults: true, strict: true, strictRequired: false }).compile(row.body?.schema ?? nothing)
   return {
     params(found) {
       for (const [name, pattern] of patterns)
@@ -38,7 +42,7 @@ export function compileChecks(row: Row): Checks {
         if (Object.hasOwn(given, name)) throw invalid(400, `the query names ${JSON.stringify(name)} twice`)
         given[name] = value
       }
-      return checked(query, given, 'query')
+      return checked(queries.compile(row.query ?? nothing), given, 'query')
     },
     async body(request) {
       const bytes = await readBounded(request, row.body?.maxBytes ?? 0)
@@ -46,7 +50,7 @@ export function compileChecks(row: Row): Checks {
         throw invalid(415, 'its content type is not application/json')
       const parsed = parseJson(bytes, maxDepth)
       if ('problem' in parsed) throw invalid(400, `its body cannot be read: ${parsed.problem}`)
-      return checked(body, parsed.value ?? {}, 'body')
+      return checked(bodies.compile(row.body?.schema ?? nothing), parsed.value ?? {}, 'body')
     },
   }
 }

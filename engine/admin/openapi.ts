@@ -66,7 +66,7 @@ const problem: JsonObject = {
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },
-    code: { type: 'string', description: 'Permanent; see docs/errors.md' },
+    code: { type: 'string', description: 'What went wrong, for a program to decide by; see docs/admin-api.md' },
     cid: { type: 'string', description: 'Correlation id, also in the log' },
     issues: { type: 'array', items: { type: 'object' } },
   },
