@@ -10,7 +10,7 @@ import { partsOf } from '../../schema/ref.ts'
 import type { Secret } from '../../schema/secret.ts'
 import type { Route, Router } from '../plane/route.ts'
 import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
-import { BuiltGeneration } from './built.ts'
+import { BuiltGeneration, type Parts, type Shut } from './built.ts'
 import type { Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
 import { createSlices, type Slices } from './slice.ts'
@@ -77,7 +77,7 @@ class Build {
   readonly #declared = new Map<Ref, Declared>()
   readonly #held: SharedInstance[] = []
   readonly #failures: Failure[] = []
-  #sealedOff = new Map<Ref, string>()
+  #shut = new Map<Ref, Shut>()
   #instances = new Map<Ref, SharedInstance>()
   #views = new Map<Ref, unknown>()
   #isUndone = false
@@ -109,9 +109,9 @@ class Build {
       router: await (base?.router ?? router).replace(routes.removed, routes.added),
       views: this.#views,
       instances: this.#instances,
-      intake: await this.#intake(),
+      ...(await this.#indexes()),
       referrers,
-      sealedOff: this.#sealedOff,
+      shut: this.#shut,
     })
   }
 
@@ -143,7 +143,7 @@ class Build {
   async #copyBase(): Promise<void> {
     const { base } = this.#request
     if (!base) return
-    this.#sealedOff = new Map(base.sealedOff)
+    this.#shut = new Map(base.shut)
     this.#instances = new Map(base.instances)
     await this.#slices.rest()
     this.#views = new Map(base.views)
@@ -153,7 +153,7 @@ class Build {
   async #retainShared(touched: ReadonlySet<Ref>): Promise<void> {
     for (const ref of touched) {
       this.#instances.delete(ref)
-      this.#sealedOff.delete(ref)
+      this.#shut.delete(ref)
     }
     for (const shared of this.#instances.values()) {
       this.#request.instances.retain(shared)
@@ -203,6 +203,7 @@ class Build {
     const { resource } = entry
     const { instances, surroundings } = this.#request
     const declared = this.#declare(entry)
+    if (resource.closed !== null) this.#shutOff(resource.ref, resource.closed)
     if (this.#closedReason(entry) !== null) return null
     const keep = (shared: SharedInstance) => {
       this.#held.push(shared)
@@ -230,18 +231,20 @@ class Build {
     let secrets: ReadonlyMap<string, Secret> = new Map()
     try {
       secrets = this.#request.unseal(entry)
-      this.#sealedOff.delete(resource.ref)
     } catch (error) {
-      this.#sealedOff.set(resource.ref, messageOf(error))
+      this.#shutOff(resource.ref, messageOf(error))
     }
     declared = { resource, secrets }
     this.#declared.set(resource.ref, declared)
     return declared
   }
 
+  #shutOff(ref: Ref, reason: string): void {
+    this.#shut.set(ref, { reason, since: new Date(this.#request.surroundings.clock.now()).toISOString() })
+  }
+
   #closedReason({ resource }: Entry): string | null {
-    if (resource.spec.is_active === false) return 'it is switched off: is_active is false'
-    return resource.closed ?? this.#sealedOff.get(resource.ref) ?? null
+    return resource.spec.is_active === false ? 'it is switched off: is_active is false' : (this.#shut.get(resource.ref)?.reason ?? null)
   }
 
   /** Pings what the base does not hold. */
@@ -301,9 +304,11 @@ class Build {
     return routes
   }
 
-  async #intake(): Promise<Map<Wrapped, Ref[]>> {
+  async #indexes(): Promise<Pick<Parts, 'intake' | 'watched'>> {
     const intake = new Map<Wrapped, Ref[]>()
+    const watched = new Map<Ref, Wrapped>()
     for (const [ref, { wrapped }] of this.#instances) {
+      if (wrapped.canPing || wrapped.hasIntake) watched.set(ref, wrapped)
       if (wrapped.hasIntake) {
         const refs = intake.get(wrapped)
         if (refs) refs.push(ref)
@@ -311,7 +316,7 @@ class Build {
       }
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
-    return intake
+    return { intake, watched }
   }
 
   /** The resource itself where its kind runs nothing here. */

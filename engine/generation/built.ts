@@ -8,6 +8,12 @@ import type { Generation } from './generation.ts'
 import type { SharedInstance } from './instances.ts'
 import type { Manifest } from './manifest.ts'
 
+export interface Shut {
+  readonly reason: string
+  /** ISO time of the build that found it. */
+  readonly since: string
+}
+
 export interface Parts {
   readonly number: number
   readonly manifest: Manifest
@@ -18,8 +24,10 @@ export interface Parts {
   /** Instances that take in work, with the resources they serve. */
   readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
-  /** Why a resource has no working view though its manifest entry is open: its secrets could not be opened. */
-  readonly sealedOff: ReadonlyMap<Ref, string>
+  /** Instances whose status may change while they live. */
+  readonly watched: ReadonlyMap<Ref, Wrapped>
+  /** Resources that are closed though they are switched on. */
+  readonly shut: ReadonlyMap<Ref, Shut>
 }
 
 export class BuiltGeneration implements Generation {
@@ -30,7 +38,8 @@ export class BuiltGeneration implements Generation {
   readonly instances: ReadonlyMap<Ref, SharedInstance>
   readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
-  readonly sealedOff: ReadonlyMap<Ref, string>
+  readonly shut: ReadonlyMap<Ref, Shut>
+  readonly #watched: ReadonlyMap<Ref, Wrapped>
   readonly #abort = new AbortController()
   readonly #idle: (() => void)[] = []
   #inFlight = 0
@@ -44,7 +53,8 @@ export class BuiltGeneration implements Generation {
     this.instances = parts.instances
     this.intake = parts.intake
     this.referrers = parts.referrers
-    this.sealedOff = parts.sealedOff
+    this.shut = parts.shut
+    this.#watched = parts.watched
   }
 
   resolve(ref: Ref): unknown {
@@ -90,8 +100,8 @@ export class BuiltGeneration implements Generation {
 
   /** Resources that do not work as declared, with the reason; `since` is an ISO time. */
   degraded(): { readonly ref: Ref; readonly reason: string; readonly since: string }[] {
-    const found = []
-    for (const [ref, { wrapped }] of this.instances) {
+    const found = [...this.shut].map(([ref, { reason, since }]) => ({ ref, reason, since }))
+    for (const [ref, wrapped] of this.#watched) {
       const status = wrapped.status()
       if (!status.ready) found.push({ ref, reason: status.reason, since: new Date(status.since).toISOString() })
     }
