@@ -1,5 +1,5 @@
 // A persistent map from path segment to node: a hash trie whose leaves are small plain Maps.
-// One level of an estate may hold 50,000 siblings; a change copies a leaf of at most 32 entries and the few branches above it,
+// One level of an estate may hold 50,000 siblings; a change copies a leaf of at most 16 entries and the few branches above it,
 // so that no edit of a router ever holds the event loop. (Bagwell, "Ideal Hash Trees", 2001.)
 
 export type SegmentTable<Value> = Leaf<Value> | Branch<Value>
@@ -14,7 +14,7 @@ interface Branch<Value> {
   readonly slots: readonly (SegmentTable<Value> | null)[]
 }
 
-const leafCapacity = 32
+const leafCapacity = 16
 const bitsPerLevel = 5
 const slotMask = 31
 /** Below this the hash has no bits left and a leaf may grow. */

@@ -1,0 +1,119 @@
+// One of the compared servers, in a process of its own: `node bench/request/server.ts plumb|node|hono|fastify`. All do the same: POST /api/v1/client,
+// JSON in, checked by Ajv against one schema, JSON out. The parent asks for a port, and for CPU time by message.
+
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import { Ajv } from 'ajv'
+import fastify from 'fastify'
+import { Hono } from 'hono'
+import { emptyManifest } from '../../engine/generation/manifest.ts'
+import { createPlane } from '../../engine/plane/listen.ts'
+import type { Route } from '../../engine/plane/route.ts'
+import { createRouter } from '../../engine/plane/router.ts'
+import type { ServiceView } from '../../engine/service/unit.ts'
+
+const path = '/api/v1/client'
+const schema = {
+  type: 'object',
+  properties: { client_id: { type: 'integer', minimum: 1 } },
+  required: ['client_id'],
+  additionalProperties: false,
+}
+const client = { name: 'Jane Doe', email: 'jane@example.com', segment: 'RNZ' }
+const fits = new Ajv().compile(schema)
+
+const servers: Record<string, () => Promise<number>> = {
+  async plumb() {
+    const service: ServiceView = {
+      name: 'client.get',
+      check: payload =>
+        fits(payload) ? [] : (fits.errors ?? []).map(({ instancePath, message }) => ({ pointer: instancePath, message: message ?? '' })),
+      run: async () => ({ ...client }),
+      inputTypes: { client_id: 'integer' },
+      deadlineMs: null,
+      counters: { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } },
+    }
+    const routes = Array.from(
+      { length: 200 },
+      (_, at): Route => ({
+        ref: `channel_rest/r${at}`,
+        pattern: at === 0 ? path : `/api/v1/r${at}`,
+        method: 'POST',
+        credentials: [],
+        open: true,
+        service,
+        timeoutMs: 10_000,
+        contentType: 'application/json',
+        closed: null,
+      }),
+    )
+    const router = await createRouter().replace([], routes)
+    const generation = {
+      number: 1,
+      manifest: emptyManifest,
+      router,
+      resolve: () => undefined,
+      inFlight: 0,
+      signal: new AbortController().signal,
+      enter() {
+        this.inFlight++
+        let isInside = true
+        return () => {
+          if (isInside) this.inFlight--
+          isInside = false
+        }
+      },
+    }
+    const silent = () => undefined
+    const plane = createPlane({ select: () => generation, log: { info: silent, warn: silent, error: silent } })
+    return (await plane.listen({ port: 0, host: '127.0.0.1' })).port
+  },
+
+  async node() {
+    const server = createServer((request, response) => {
+      if (request.method !== 'POST' || request.url !== path) return void response.writeHead(404).end()
+      const chunks: Buffer[] = []
+      request.on('data', chunk => chunks.push(chunk))
+      request.on('end', () => {
+        const payload: unknown = JSON.parse(Buffer.concat(chunks).toString())
+        if (!fits(payload)) return void response.writeHead(400).end()
+        const body = JSON.stringify({ ...client })
+        response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body)
+      })
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    return portOf(server.address())
+  },
+
+  async hono() {
+    const app = new Hono()
+    app.post(path, async context => {
+      const payload: unknown = await context.req.json()
+      return fits(payload) ? context.json({ ...client }) : context.json({}, 400)
+    })
+    return new Promise(resolve => serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => resolve(port)))
+  },
+
+  async fastify() {
+    const app = fastify()
+    app.post(path, { schema: { body: schema } }, async () => ({ ...client }))
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    return portOf(app.server.address())
+  },
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (typeof address !== 'object' || address === null) throw new Error('Cannot tell the port as the server listens on no TCP socket')
+  return address.port
+}
+
+const start = servers[process.argv[2] ?? '']
+if (start === undefined)
+  throw new Error(`Cannot start a server as none is called ${JSON.stringify(process.argv[2])}: ${Object.keys(servers).join(', ')}`)
+process.send?.({ port: await start() })
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send?.({ cpuMicroseconds: user + system })
+})
+process.on('disconnect', () => process.exit())
