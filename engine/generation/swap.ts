@@ -15,6 +15,7 @@ import type { ApplyOutcome, ApplyRequest, LiveState, Phases, RollbackRequest } f
 import type { Delta, Manifest } from './manifest.ts'
 import { emptyManifest } from './manifest.ts'
 import { collectManifests, readManifest, writeManifest } from './manifests.ts'
+import { pairsBetween } from './mark.ts'
 import { createTurns } from './turns.ts'
 import type { PrepareOrder, WorkerPort, Workers } from './workers.ts'
 
@@ -342,16 +343,18 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       false,
     )
     watch.lap('activate')
-    await options.onBad(onTrial, reason)
+    // A rollback is marked by who asked for it.
+    if (outcome === 'failed-probation') await options.onBad(onTrial, reason)
     await store.setOutcome(failed.serial, outcome)
     await record(history, null)
-    announce(outcome === 'rolled-back' ? 'rollback.done' : 'probation.failed', {
-      serial,
-      generation: back.generation,
-      failed: failed.generation,
-      reason,
-      actor,
-    })
+    if (outcome === 'failed-probation')
+      announce('probation.failed', {
+        serial,
+        generation: back.generation,
+        failed: failed.generation,
+        reason,
+        actor,
+      })
     return { kind: 'live', serial, generation: back.generation, phases: watch.laps }
   }
 
@@ -373,20 +376,17 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     if (busy) return refused('BUSY', [busy])
     const undone = live.serial
     const delta = deltaBetween(live.contents, contents)
-    const pairs = pairsBetween(contents, live.contents)
     // A way back is not refused for a far end that is away, and needs no second trial.
     const outcome = await build(contents, delta, {
       actor,
       reason,
       summary: invert(live.history.summary),
       pairs: [],
-      preflight: 'warn',
+      preflight: 'warn-all',
       probationMs: 0,
     })
     if (outcome.kind !== 'live') return outcome
-    await options.onBad(pairs, reason)
     await store.setOutcome(undone, 'rolled-back')
-    announce('rollback.done', { serial: outcome.serial, generation: outcome.generation, to: row.serial, reason, actor })
     return outcome
   }
 
@@ -452,7 +452,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
 
   function frame(
     contents: Manifest,
-    preflight: 'require' | 'warn',
+    preflight: Preflight,
   ): Pick<PrepareOrder, 'revision' | 'settings' | 'lockfile' | 'libraries' | 'preflight'> {
     if (!contents.settings) throw new Error('A manifest that goes live has settings')
     return {
@@ -498,15 +498,6 @@ function refused(
 
 function manifestDigest(manifest: Manifest): string {
   return digestOf([...manifest.entries.values()].map(entry => `${entry.resource.ref} ${entry.resource.effectiveDigest}`).sort())
-}
-
-/** What `after` has that `before` has not, as [ref, effective digest or "absent"]. */
-function pairsBetween(before: Manifest, after: Manifest): (readonly [string, string])[] {
-  const changed = [...after.entries.values()].filter(
-    ({ resource }) => before.entries.get(resource.ref)?.resource.effectiveDigest !== resource.effectiveDigest,
-  )
-  const gone = [...before.entries.keys()].filter(ref => !after.entries.has(ref))
-  return [...changed.map(({ resource }) => [resource.ref, resource.effectiveDigest] as const), ...gone.map(ref => [ref, 'absent'] as const)]
 }
 
 function invert(summary: HistoryRow['summary']): HistoryRow['summary'] {

@@ -20,9 +20,9 @@ export interface ServiceSpec {
 
 /** Reads the spec of a service. Compilation wrote it, so what does not fit is a broken promise of ours. */
 export function serviceSpecOf(spec: JsonObject): ServiceSpec {
-  const { path, exportName, modules } = spec
+  const { module: path, export: exportName, modules } = spec
   if (typeof path !== 'string' || typeof exportName !== 'string' || !isObject(modules) || !(path in modules))
-    throw new TypeError('Cannot load a service as its spec names no path, exportName and modules that hold the path')
+    throw new TypeError('Cannot load a service as its spec names no module, export and modules that hold the module')
   return {
     path,
     exportName,

@@ -40,6 +40,7 @@ const noSecrets: ReadonlyMap<string, Secret> = new Map()
 function resourceOf(service: CompiledService, { lockfile }: CompiledServices, vocabulary: Vocabulary): DesiredResource {
   const ref = refOf(serviceKind, service.name)
   const declared: Record<string, Json> = { name: service.name, module: service.path, export: service.exportName, modules: service.modules }
+  if (lockfile !== null) declared.lockfile = lockfile
   if (service.description !== null) declared.description = service.description
   if (service.input !== null) declared.input = service.input
   if (service.output !== null) declared.output = service.output

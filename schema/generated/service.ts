@@ -33,6 +33,10 @@ export interface Service {
     [k: string]: unknown
   }
   /**
+   * Digest of the npm lockfile it is built with; absent where there is none.
+   */
+  lockfile?: string
+  /**
    * Every file it is built from, path to digest of the compiled code.
    */
   modules: {

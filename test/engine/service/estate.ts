@@ -83,7 +83,7 @@ export function createTestRuntime(options: Partial<ServiceRuntimeOptions> = {}):
       for (const module of modules.values()) byDigest.set(module.digest, module)
       const digests = Object.fromEntries([...modules].map(([of, { digest }]) => [of, digest]))
       const instance = await runtime.adapter.prepare(
-        declaredService(name, { path, exportName, modules: digests, input, lockfile }),
+        declaredService(name, { module: path, export: exportName, modules: digests, input, lockfile }),
         surroundings,
       )
       for (const module of modules.values()) byDigest.delete(module.digest)

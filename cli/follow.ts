@@ -1,0 +1,97 @@
+// What turns the revisions of a source into what is live: choke point, sync, loop, and the operations of the admin API.
+
+import type { Clock, Log } from '../adapters/port.ts'
+import type { Operations } from '../engine/admin/port.ts'
+import type { Engine } from '../engine/generation/engine.ts'
+import type { Manifest } from '../engine/generation/manifest.ts'
+import type { Store } from '../engine/store/port.ts'
+import type { Tree } from '../reconcile/source/tree.ts'
+import { createLoop, type Loop } from '../reconcile/sync/loop.ts'
+import { createOperations } from '../reconcile/sync/operations.ts'
+import { createChoke } from '../reconcile/sync/propose.ts'
+import { createSync } from '../reconcile/sync/sync.ts'
+import { SealKey } from '../schema/seal.ts'
+import type { Vocabulary } from '../schema/vocabulary.ts'
+import type { Compilation } from './compilation.ts'
+import type { ControlConfig } from './serve-options.ts'
+import { openSource } from './source.ts'
+import { typesOf } from './types-of.ts'
+
+export interface FollowOptions {
+  readonly config: ControlConfig
+  readonly vocabulary: Vocabulary
+  readonly sealKey: SealKey | null
+  readonly store: Store
+  readonly engine: Engine
+  readonly compilation: Compilation
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly log: Log
+}
+
+export interface Following {
+  readonly operations: Operations
+  /** Begins with a pass at once. */
+  start(): void
+  close(): Promise<void>
+}
+
+export function followSource(options: FollowOptions): Following {
+  const { config, vocabulary, sealKey, store, engine, compilation, clock, signal, log } = options
+  const { environment, floors, command } = config
+  const followed = openSource(config)
+  const { source } = followed
+  const isDev = command === 'dev'
+  // Without a key nothing could open it again: sealed under a key that is thrown away, the resource stays closed until there is one.
+  const sealing = sealKey ?? new SealKey(crypto.getRandomValues(new Uint8Array(32)))
+  const choke = createChoke({
+    store,
+    live: engine.live,
+    kinds: vocabulary.kinds,
+    judge: { by: isDev ? 'own' : 'live', floors },
+    environment,
+    ref: source.ref,
+    seal: (plain, context) => sealing.seal(plain, context),
+    clock,
+  })
+  const compile: Compilation['compile'] = (tree, judged) => compilation.compile(tree, isDev ? null : judged)
+  const sync = createSync({ source, compile, choke, engine, store, clock, inputs: compilation.inputs, signal })
+  const operations = createOperations({
+    environment,
+    engine,
+    store,
+    clock,
+    choke,
+    compile,
+    source,
+    sync,
+    renderTypes: async (live: Manifest) => typesOf(live, vocabulary),
+    checkTypes: (tree: Tree) =>
+      compilation.checkTypes(tree, {
+        environmentTypes: typesOf(engine.live().manifest, vocabulary),
+        librariesFolder: config.source.kind === 'worktree' ? config.source.root : null,
+      }),
+  })
+  let loop: Loop | null = null
+  let unwatch: (() => void) | null = null
+
+  return {
+    operations,
+    start() {
+      loop = createLoop({
+        sync,
+        clock,
+        random: Math.random,
+        schedule: () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null)),
+        signal,
+      })
+      unwatch = followed.watch?.(() => void loop?.poke({ actor: 'save' })) ?? null
+      log.info({ source: source.shown, ref: source.ref }, isDev ? 'Watching the working tree' : 'Following the repository')
+    },
+    async close() {
+      unwatch?.()
+      await loop?.done
+      await followed[Symbol.asyncDispose]()
+    },
+  }
+}

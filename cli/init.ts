@@ -1,0 +1,2 @@
+import { Command } from 'commander'
+export function initCommand() { return new Command('init') }

@@ -1,0 +1,35 @@
+// The first step of prepare: the libraries of the services are there, and the changed code loads.
+
+import type { Delta, Manifest } from '../engine/generation/manifest.ts'
+import { createLoadChecker } from '../engine/service/load-check.ts'
+import { serviceSpecOf } from '../engine/service/spec.ts'
+import type { Digest } from '../schema/digest.ts'
+import type { Libraries } from './libraries.ts'
+
+export interface LoadCheck extends AsyncDisposable {
+  /** Reasons, each with file, line and column; empty where everything loads. */
+  check(next: Manifest, delta: Delta): Promise<readonly string[]>
+}
+
+export function createLoadCheck({ libraries, signal }: { readonly libraries: Libraries; readonly signal: AbortSignal }): LoadCheck {
+  const checker = createLoadChecker()
+  return {
+    async check(next, { set }) {
+      // A resource with modules is code, whatever its kind is called.
+      const changed = set.filter(({ resource }) => resource.spec.modules !== undefined)
+      if (changed.length === 0) return []
+      const missing = await libraries.ensure(next.lockfile, signal)
+      if (missing !== null) return [missing]
+      const services = changed.map(({ resource }) => ({ name: resource.name, ...serviceSpecOf(resource.spec) }))
+      const digests = new Set<Digest>(services.flatMap(({ modules }) => Object.values(modules)))
+      const problems = await checker.check({
+        services: services.map(({ name, path, exportName }) => ({ name, path, exportName })),
+        modules: [...digests].map(digest => next.modules.get(digest)).filter(module => module !== undefined),
+        dependencies: libraries.directoryOf(next.lockfile),
+        signal,
+      })
+      return problems.map(({ path, line, column, code, message }) => `${path}:${line}:${column}: ${code}: ${message}`)
+    },
+    [Symbol.asyncDispose]: () => checker[Symbol.asyncDispose](),
+  }
+}

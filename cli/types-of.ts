@@ -1,0 +1,24 @@
+// environment.d.ts of a live environment: the names of its connections and the payloads of its services.
+
+import type { Manifest } from '../engine/generation/manifest.ts'
+import { environmentTypes } from '../reconcile/compile/services/environment-types.ts'
+import { isObject } from '../schema/json.ts'
+import type { Vocabulary } from '../schema/vocabulary.ts'
+
+export function typesOf({ entries }: Manifest, vocabulary: Vocabulary): string {
+  const resources = [...entries.values()].map(({ resource }) => resource)
+  const connections = resources.flatMap(({ kind, name }) => {
+    const client = vocabulary.kinds.get(kind)?.client
+    return client ? [{ method: client.method, name }] : []
+  })
+  const services = resources
+    .filter(({ spec }) => spec.modules !== undefined)
+    .map(({ name, spec }) => ({
+      name,
+      description: typeof spec.description === 'string' && spec.description !== '' ? spec.description : null,
+      input: isObject(spec.input) ? spec.input : null,
+      output: isObject(spec.output) ? spec.output : null,
+    }))
+  const methods = [...vocabulary.kinds.values()].flatMap(({ client }) => (client ? [client.method] : []))
+  return environmentTypes({ connections, services, methods })
+}

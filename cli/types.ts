@@ -1,0 +1,2 @@
+import { Command } from 'commander'
+export function typesCommand() { return new Command('types') }

@@ -1,0 +1,2 @@
+import { Command } from 'commander'
+export function validateCommand() { return new Command('validate') }
