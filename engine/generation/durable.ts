@@ -26,19 +26,3 @@ export async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
   await directory.sync()
 }
-
-/** Lets other work run once `sliceMs` of the thread are used up. Call `slice.pause()` between items. */
-export function createSlice(sliceMs = 4): { pause(): Promise<void> | undefined } {
-  let startedAt = performance.now()
-  return {
-    pause() {
-      if (performance.now() - startedAt < sliceMs) return undefined
-      return new Promise(resolve =>
-        setImmediate(() => {
-          startedAt = performance.now()
-          resolve()
-        }),
-      )
-    },
-  }
-}

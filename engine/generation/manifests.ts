@@ -11,8 +11,9 @@ import type { Digest } from '../../schema/digest.ts'
 import type { Ref, Revision } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import { namedModules } from './applied.ts'
-import { createSlice, syncDirectory, writeAside } from './durable.ts'
+import { syncDirectory, writeAside } from './durable.ts'
 import type { Delta, Entry, Manifest, Settings } from './manifest.ts'
+import { createSlices } from './slice.ts'
 
 /** A manifest that cannot be read back: its file, or one it builds on, is missing or not what was written. */
 export class ManifestError extends Error {
@@ -165,7 +166,7 @@ async function writeLines(dir: string, header: Header, lines: Iterable<Line>): P
   const hash = createHash('sha256')
   const aside = join(dir, 'writing.tmp')
   await writeAside(aside, async file => {
-    const slice = createSlice()
+    const slices = createSlices()
     let pending = [`${JSON.stringify(header)}\n`]
     let pendingLength = 0
     for (const line of lines) {
@@ -177,7 +178,7 @@ async function writeLines(dir: string, header: Header, lines: Iterable<Line>): P
         pending = []
         pendingLength = 0
       }
-      await slice.pause()
+      if (slices.isSpent()) await slices.rest()
     }
     await flush(file, pending.join(''))
   })
@@ -195,7 +196,7 @@ async function writeLines(dir: string, header: Header, lines: Iterable<Line>): P
 
 /** Calls `take` for every line after the header, and throws where the file is not what its name says. */
 async function readLines(dir: string, name: string, take: (line: Line) => void): Promise<Header> {
-  const slice = createSlice()
+  const slices = createSlices()
   const hash = createHash('sha256')
   let header: Header | null = null
   let broken: unknown = null
@@ -207,7 +208,7 @@ async function readLines(dir: string, name: string, take: (line: Line) => void):
     } catch (cause) {
       broken ??= cause
     }
-    await slice.pause()
+    if (slices.isSpent()) await slices.rest()
   }
   if (`${hash.digest('hex')}.manifest` !== name)
     throw new ManifestError(name, `Cannot read manifest "${name}" as its checksum does not match: the file was changed or cut off`, broken)

@@ -1,6 +1,9 @@
 import assert from 'node:assert'
+import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { rows } from '../../../engine/admin/routes.ts'
 import { isObject, type JsonObject } from '../../../schema/json.ts'
@@ -222,6 +225,20 @@ test('wrong tokens make their address wait, and none is no attempt', async () =>
   assertProblem(answer, 429, 'TOO_MANY_ATTEMPTS')
   assert.equal(answer.headers['retry-after'], '1')
   assert.equal((await call(server, 'GET', '/healthz', { token: null })).status, 200)
+})
+
+test('every schema of the table is one, and docs/admin-api.md names every code', async () => {
+  const ajv = new Ajv2020({ strict: true, strictRequired: false })
+  for (const row of rows) for (const schema of [row.query, row.body?.schema, row.answer.schema]) if (schema) ajv.compile(schema)
+  const folder = join(import.meta.dirname, '../../../engine/admin')
+  const documented = await readFile(join(import.meta.dirname, '../../../docs/admin-api.md'), 'utf8')
+  const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name), 'utf8')))
+  const codes = files.flatMap(source => Array.from(source.matchAll(/'([A-Z]+(?:_[A-Z]+)+|UNAUTHORIZED|INTERNAL)'/g), ([, code]) => code))
+  const named = Array.from(documented.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, code]) => code)
+  assert.deepEqual(
+    [...new Set(codes.filter(code => code !== 'ERR_HTTP_REQUEST_TIMEOUT' && code !== 'HPE_HEADER_OVERFLOW'))].sort(),
+    named.sort(),
+  )
 })
 
 function assertProblem(answer: { status: number; headers: Record<string, unknown>; body: JsonObject }, status: number, code: string): void {
