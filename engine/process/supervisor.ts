@@ -36,6 +36,8 @@ interface Child {
 /** A child that lived so long was not part of a crash loop. */
 const settledMs = 10_000
 const longestPauseMs = 5_000
+/** Until its first beat a child may be slow: it loads its code on a busy machine. */
+const bootMs = 30_000
 
 export function supervise(roster: Roster, binder: { on(event: 'close', listener: () => void): unknown }): void {
   const children: Child[] = roster.members.map(member => ({ member, process: null, startedAt: 0, beatAt: 0, failures: 0 }))
@@ -51,7 +53,8 @@ export function supervise(roster: Roster, binder: { on(event: 'close', listener:
     const { execArgv, script, args, fd } = child.member
     const spawned = spawn(process.execPath, [...execArgv, script, ...args], { stdio: ['ignore', 'inherit', 'inherit', fd, 'pipe'] })
     child.process = spawned
-    child.startedAt = child.beatAt = Date.now()
+    child.startedAt = Date.now()
+    child.beatAt = child.startedAt + bootMs
     const lifeline = spawned.stdio[4] as Socket // 'pipe' above makes it a socket
     lifeline.on('data', () => {
       child.beatAt = Date.now()
