@@ -7,6 +7,7 @@ node=node_modules/node/bin/node
 if [ -x "$node" ] && [ -f "$stamp" ] && cmp -s package-lock.json "$stamp"; then exit 0; fi
 command -v npm >/dev/null || { echo 'Cannot install as npm is missing: install Node 18 or newer with npm (Debian: apt-get install npm)' >&2; exit 1; }
 command -v git >/dev/null || { echo 'Cannot install as git is missing (Debian: apt-get install git)' >&2; exit 1; }
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || { echo "Cannot install as Node $(node -v) is too old: install Node 18 or newer" >&2; exit 1; }
 echo 'Installing the pinned dependencies (npm ci)'
 npm ci --no-fund --no-audit --loglevel=error
 if [ ! -x "$node" ]; then
@@ -18,6 +19,7 @@ if [ ! -x "$node" ]; then
   npm install --no-save --no-package-lock --ignore-scripts --loglevel=error --prefix node_modules/.plumb-node "$package@$version" ||
     { echo "Cannot get Node $version: allow the install script of the package \"node\" (npm install-scripts approve node), or install Node 24 yourself" >&2; exit 1; }
   mkdir -p node_modules/node/bin
-  cp "node_modules/.plumb-node/node_modules/$package/bin/node" "$node"
+  mv "node_modules/.plumb-node/node_modules/$package/bin/node" "$node"
+  rm -rf node_modules/.plumb-node
 fi
 cp package-lock.json "$stamp"
