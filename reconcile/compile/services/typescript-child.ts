@@ -9,12 +9,15 @@ import { SourceFiles } from './source-files.ts'
 import { readFacts } from './syntax.ts'
 
 const sources = new SourceFiles()
+const parent = process.ppid
 process.title = 'plumb typescript'
 process.on('message', (asked: Asked) => tell(answerTo(asked)))
 process.on('disconnect', () => process.exit(0))
 tell({ kind: 'ready' })
 
 function tell(told: Told): void {
+  // While it works on a question it does not hear that its channel closed.
+  if (process.ppid !== parent) process.exit(0)
   process.send?.(told)
 }
 

@@ -39,6 +39,7 @@ export class TypeScript implements AsyncDisposable {
   #pending: Pending | null = null
   #queue: Promise<unknown> = Promise.resolve()
   #nextId = 1
+  #closed = false
 
   constructor(deadlineMs: number) {
     this.#deadlineMs = deadlineMs
@@ -56,14 +57,16 @@ export class TypeScript implements AsyncDisposable {
     return this.#child?.pid ?? null
   }
 
+  /** Ends the child at once; a question under way is rejected. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queue
+    this.#closed = true
     const child = this.#child
     if (!child) return
     const ended = new Promise(resolve => child.once('exit', resolve))
     child.ref()
-    this.#kill()
+    child.kill('SIGKILL')
     await ended
+    await this.#queue
   }
 
   async #askWithRetry<Kind extends QuestionKind>(kind: Kind, question: Question[Kind], readTexts: ReadTexts): Promise<Answer[Kind]> {
@@ -77,6 +80,7 @@ export class TypeScript implements AsyncDisposable {
   }
 
   async #askOnce<Kind extends QuestionKind>(kind: Kind, question: Question[Kind], readTexts: ReadTexts): Promise<Answer[Kind]> {
+    if (this.#closed) throw new Error('Cannot ask the TypeScript compiler as it is closed')
     const { promise, resolve, reject } = Promise.withResolvers<Answer[QuestionKind]>()
     const asked: Asked = { id: this.#nextId++, kind, question, texts: {} }
     const pending: Pending = {

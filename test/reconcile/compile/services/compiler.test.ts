@@ -7,6 +7,7 @@ import vm from 'node:vm'
 import { afterAll, describe, test } from 'vitest'
 import type { CompiledServices } from '../../../../reconcile/compile/desired.ts'
 import { createServiceCompiler } from '../../../../reconcile/compile/services/compiler.ts'
+import { TypeScript } from '../../../../reconcile/compile/services/typescript.ts'
 import { digestOfBytes } from '../../../../schema/digest.ts'
 import type { Issue } from '../../../../schema/issue.ts'
 import { builtinVocabulary } from '../../../../schema/vocabulary.ts'
@@ -386,6 +387,33 @@ describe('the TypeScript child', () => {
       ['a sum', `const a = 1${'+1'.repeat(50_000)}`],
     ] as const)
       assert.deepEqual(shown((await compileOne(code)).issues), ['TYPESCRIPT_SYNTAX services/s.ts:1:1'], what)
+  })
+
+  test('that was killed is replaced by the next question', async () => {
+    await using typescript = new TypeScript(10_000)
+    const ask = () =>
+      typescript.ask('facts', { files: [{ path: 'services/s.ts', blob: '1' }] }, async () => ({ 'services/s.ts': 'export const a = 1' }))
+    const first = await ask()
+    const { pid } = typescript
+    assert.ok(pid)
+    process.kill(pid, 'SIGKILL')
+    assert.deepEqual(await ask(), first)
+    assert.notEqual(typescript.pid, pid)
+  })
+
+  test('ends with its owner, and a question under way is rejected', async () => {
+    const typescript = new TypeScript(10_000)
+    await typescript.ask('facts', { files: [] }, async () => ({}))
+    const underWay = assert.rejects(
+      typescript.ask('facts', { files: [{ path: 'services/s.ts', blob: '1' }] }, () => new Promise(() => undefined)),
+      /it is closed/,
+    )
+    await typescript[Symbol.asyncDispose]()
+    await underWay
+    await assert.rejects(
+      typescript.ask('facts', { files: [] }, async () => ({})),
+      /it is closed/,
+    )
   })
 
   test('that misses its deadline over a type is killed, the type is an issue, and the next compilation works', async () => {
