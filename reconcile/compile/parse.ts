@@ -198,8 +198,9 @@ class Conversion {
     }
   }
 
-  #node(node: ParsedNode | null, parentOffset: number, depth: number): Json {
-    const offset = node?.range[0] ?? parentOffset
+  /** @param place offset the value is said to be at, where that is not its own: what an alias gives is where the alias stands */
+  #node(node: ParsedNode | null, parentOffset: number, depth: number, place?: number): Json {
+    const offset = place ?? node?.range[0] ?? parentOffset
     this.#mark(offset, depth)
     if (node === null) return null
     if (isAlias(node)) return this.#alias(node, depth)
@@ -226,7 +227,7 @@ class Conversion {
       return null
     }
     this.#marks.pop()
-    return this.#node(target, node.range[0], depth + 1)
+    return this.#node(target, node.range[0], depth + 1, node.range[0])
   }
 
   #scalar(node: Scalar.Parsed, offset: number): Json {

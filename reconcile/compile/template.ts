@@ -3,13 +3,14 @@
 // Zato's `${NAME}` and `Zato_Enmasse_Env.NAME` are read where they are the whole text.
 
 import type { IssueCode } from '../../schema/issue.ts'
-import { isObject, type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
+import { type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { Secret } from '../../schema/secret.ts'
+import { unreachable } from '../../schema/unreachable.ts'
 import { booleanOfYaml11 } from './parse.ts'
 
 export interface TemplateInputs {
-  readonly vars: JsonObject
+  readonly vars: Readonly<Record<string, string | number | boolean>>
   readonly secret: (name: string) => Secret | undefined
   /** Where a secret of this name would be found, for messages. */
   readonly describeSecret: (name: string) => readonly string[]
@@ -70,39 +71,35 @@ export function fillTemplates(
       problems.push({ code: 'TEMPLATE_SYNTAX', message: `Cannot read the expression in "${pointerOf(path)}" as ${parts}`, path })
       return text
     }
-    if (parts.every(part => typeof part === 'string')) return parts.join('')
-    const outcomes = parts.map(part => (typeof part === 'string' ? part : evaluate(part, inputs)))
-    const failed = outcomes.filter(outcome => typeof outcome !== 'string' && 'problem' in outcome)
-    for (const outcome of failed) if ('problem' in outcome) problems.push({ ...outcome.problem, path })
-    if (failed.length > 0) return text
-    const found = outcomes.filter(outcome => typeof outcome !== 'string' && 'value' in outcome) as Found[] // the failed ones are gone
-    const secret = found.some(outcome => outcome.taint === 'secret')
-    const tainted = found.some(outcome => outcome.taint === 'env')
-    const texts = outcomes.map(outcome => (typeof outcome === 'string' ? outcome : textOf((outcome as Found).value))) // as above
-    if (texts.includes(undefined)) {
-      problems.push({
-        code: 'TEMPLATE_SYNTAX',
-        message: `Cannot put a list or mapping into the text of "${pointerOf(path)}"; make the expression the whole value`,
-        path,
-      })
-      return text
+    const found: Found[] = []
+    const missing: TemplateProblem[] = []
+    for (const part of parts) {
+      const outcome = typeof part === 'string' ? verbatim(part) : evaluate(part, inputs)
+      if ('problem' in outcome) missing.push({ ...outcome.problem, path })
+      else found.push(outcome)
     }
-    const reference = parts.map((part, index) => (typeof part === 'string' ? part : referenceOf(part, outcomes[index] as Found))).join('') // as above
-    const whole = outcomes.length === 1 ? found[0] : undefined
-    const joined = texts.join('')
-    const variables = found.map(outcome => outcome.variable).filter(variable => variable !== null)
-    leaves.push({ path, variables, secret: secret ? new Secret(joined) : null, isTainted: tainted, reference })
-    if (secret) {
-      const wanted = typeAt(path)
-      if (wanted !== undefined && wanted !== 'string')
-        problems.push({
-          code: 'SECRET_TYPE',
-          message: `Cannot put a secret into "${pointerOf(path)}" as the field is no text; use a variable`,
-          path,
-        })
-      return reference
+    problems.push(...missing)
+    if (missing.length > 0) return text
+    return settle(found, path)
+  }
+
+  function settle(found: readonly Found[], path: readonly (string | number)[]): Json {
+    const [whole] = found
+    const text = found.map(one => String(one.value)).join('')
+    const variables = found.flatMap(one => (one.variable === null ? [] : [one.variable]))
+    const isSecret = found.some(one => one.taint === 'secret')
+    const reference = found.map(one => one.reference).join('')
+    if (found.some(one => one.isExpression)) {
+      const isTainted = found.some(one => one.taint === 'env')
+      leaves.push({ path, variables, secret: isSecret ? new Secret(text) : null, isTainted, reference })
     }
-    return whole ? converted(whole.value, typeAt(path)) : joined
+    if (!isSecret) return found.length === 1 && whole ? converted(whole.value, whole.isExpression ? typeAt(path) : undefined) : text
+    const wanted = typeAt(path)
+    if (wanted !== undefined && wanted !== 'string') {
+      const message = `Cannot put a secret into "${pointerOf(path)}" as the field is no text; use a variable`
+      problems.push({ code: 'SECRET_TYPE', message, path })
+    }
+    return reference
   }
 }
 
@@ -120,12 +117,19 @@ interface Expression {
 
 type Alternative =
   | { readonly scope: 'vars' | 'secrets' | 'env'; readonly name: string }
-  | { readonly scope: 'literal'; readonly value: Json }
+  | { readonly scope: 'literal'; readonly value: Scalar }
 
+type Scalar = string | number | boolean
+type Missing = { readonly problem: Omit<TemplateProblem, 'path'> }
+
+/** What one part of a text gives. */
 interface Found {
-  readonly value: Json
+  readonly value: Scalar
   readonly variable: string | null
   readonly taint: 'secret' | 'env' | null
+  /** Stands for the part where the value must not. */
+  readonly reference: string
+  readonly isExpression: boolean
 }
 
 function isTemplateText(text: string): boolean {
@@ -166,14 +170,14 @@ function parseExpression(text: string, start: number): { expression: Expression;
   const alternatives: Alternative[] = []
   let at = start
   for (;;) {
-    const token = /\s*(?:(vars|secrets|env)\.([A-Za-z_][A-Za-z0-9_.-]*)|'((?:[^']|'')*)'|(true|false|null|-?[0-9]+(?:\.[0-9]+)?))\s*/y
+    const token = /\s*(?:(vars|secrets|env)\.([A-Za-z_][A-Za-z0-9_.-]*)|'((?:[^']|'')*)'|(true|false|-?[0-9]+(?:\.[0-9]+)?))\s*/y
     token.lastIndex = at
     const match = token.exec(text)
     if (!match) return text.indexOf('}}', at) === -1 ? unterminated : notUnderstood
     const [whole, scope, name, quoted, plain] = match
     if (scope !== undefined && name !== undefined)
       alternatives.push({ scope: scope as 'vars' | 'secrets' | 'env', name }) // as the pattern says
-    else alternatives.push({ scope: 'literal', value: quoted === undefined ? JSON.parse(plain ?? 'null') : quoted.replaceAll("''", "'") })
+    else alternatives.push({ scope: 'literal', value: quoted === undefined ? JSON.parse(plain ?? 'false') : quoted.replaceAll("''", "'") })
     at += whole.length
     if (text.startsWith('}}', at)) return { expression: { alternatives }, end: at + 2 }
     if (!text.startsWith('||', at)) return text.indexOf('}}', at) === -1 ? unterminated : notUnderstood
@@ -185,88 +189,77 @@ const unterminated = 'it has no end; close it with "}}", or write "$${{" for the
 const notUnderstood =
   'it is not understood; accepted are vars.NAME, secrets.NAME and env.NAME, joined by "||", and a text in single quotes as the last one'
 
-function evaluate(expression: Expression, inputs: TemplateInputs): Found | { problem: Omit<TemplateProblem, 'path'> } {
-  let problem: Omit<TemplateProblem, 'path'> | undefined
-  const secretNamed = expression.alternatives.some(alternative => alternative.scope === 'secrets')
-  for (const alternative of expression.alternatives) {
-    if (alternative.scope === 'literal') return { value: alternative.value, variable: null, taint: secretNamed ? 'secret' : null }
-    const found = lookUp(alternative, inputs)
-    if ('value' in found) return secretNamed ? { ...found, taint: 'secret' } : found
-    if (found.problem.code === 'ENV_NOT_ALLOWED') return found // a default does not make it readable
-    problem ??= found.problem
-  }
-  return { problem: problem ?? { code: 'TEMPLATE_SYNTAX', message: 'Cannot fill in an expression as it is empty; name a variable' } }
+function verbatim(text: string): Found {
+  return { value: text, variable: null, taint: null, reference: text, isExpression: false }
 }
 
-function lookUp(
-  { scope, name }: { scope: 'vars' | 'secrets' | 'env'; name: string },
-  inputs: TemplateInputs,
-): Found | { problem: Omit<TemplateProblem, 'path'> } {
-  const variable = `${scope}.${name}`
+function evaluate(expression: Expression, inputs: TemplateInputs): Found | Missing {
+  let missing: Missing | undefined
+  for (const alternative of expression.alternatives) {
+    if (alternative.scope === 'literal') return foundAs(alternative.value, null, expression)
+    const outcome = lookUp(alternative, inputs)
+    if (!('problem' in outcome)) return foundAs(outcome.value, alternative, expression)
+    if (outcome.problem.code === 'ENV_NOT_ALLOWED') return outcome // a default does not make it readable
+    missing ??= outcome
+  }
+  if (!missing) throw new Error('An expression was parsed that names nothing')
+  return missing
+}
+
+/** Secrets and process variables stay references; whatever may stand in for a secret is as secret as it. */
+function foundAs(value: Scalar, named: { scope: 'vars' | 'secrets' | 'env'; name: string } | null, expression: Expression): Found {
+  const isSecret = expression.alternatives.some(alternative => alternative.scope === 'secrets')
+  const taint = isSecret ? 'secret' : named?.scope === 'env' ? 'env' : null
+  const spelled = expression.alternatives.map(alternative =>
+    alternative.scope === 'literal' ? "'***'" : `${alternative.scope}.${alternative.name}`,
+  )
+  return {
+    value,
+    variable: named && `${named.scope}.${named.name}`,
+    taint,
+    reference: taint === null ? String(value) : `\${{ ${spelled.join(' || ')} }}`,
+    isExpression: true,
+  }
+}
+
+function lookUp({ scope, name }: { scope: 'vars' | 'secrets' | 'env'; name: string }, inputs: TemplateInputs): { value: Scalar } | Missing {
   switch (scope) {
     case 'vars': {
-      const value = variableOf(inputs.vars, name)
-      if (value !== undefined) return { value, variable, taint: null }
+      const value = Object.hasOwn(inputs.vars, name) ? inputs.vars[name] : undefined
+      if (value !== undefined) return { value }
       const known = Object.keys(inputs.vars)
       const end = known.length === 0 ? '; add it under "vars" in environment.yaml' : didYouMean(name, known)
-      return {
-        problem: {
-          code: 'MISSING_VARIABLE',
-          message: `Cannot fill in "\${{ ${variable} }}" as environment.yaml has no such variable${end}`,
-        },
-      }
+      return missingAs('MISSING_VARIABLE', `Cannot fill in "vars.${name}" as environment.yaml has no such variable${end}`)
     }
     case 'env': {
       if (!inputs.allowedEnv.has(name)) {
         const message = `Cannot read the process variable "${name}" as environment.yaml does not allow it; add ${name} to "env" there`
-        return { problem: { code: 'ENV_NOT_ALLOWED', message } }
+        return missingAs('ENV_NOT_ALLOWED', message)
       }
       const value = inputs.env[name]
-      if (value !== undefined) return { value, variable, taint: 'env' }
-      return {
-        problem: {
-          code: 'MISSING_ENV',
-          message: `Cannot read the process variable "${name}" as it is not set; set ${name} where the server starts`,
-        },
-      }
+      if (value !== undefined) return { value }
+      return missingAs('MISSING_ENV', `Cannot read the process variable "${name}" as it is not set; set ${name} where the server starts`)
     }
     case 'secrets': {
       const secret = inputs.secret(name)
-      if (secret) return { value: secret.reveal(), variable, taint: 'secret' }
+      if (secret) return { value: secret.reveal() }
       const places = inputs.describeSecret(name)
       const end =
-        places.length === 0 ? '; add a source under "secrets" in environment.yaml' : `; it is looked for in ${places.join(', then ')}`
-      return { problem: { code: 'MISSING_SECRET', message: `Cannot fill in "\${{ ${variable} }}" as no source holds this secret${end}` } }
+        places.length === 0 ? '; add a source under "secrets" in environment.yaml' : `; it is looked for in ${places.join(', then in ')}`
+      return missingAs('MISSING_SECRET', `Cannot fill in "secrets.${name}" as no source holds this secret${end}`)
     }
+    default:
+      return unreachable(scope)
   }
 }
 
-/** `vars.a.b` is the variable "a.b", or else the entry "b" of the mapping "a". */
-function variableOf(vars: JsonObject, name: string): Json | undefined {
-  if (Object.hasOwn(vars, name)) return vars[name]
-  let found: Json | undefined = vars
-  for (const step of name.split('.')) found = isObject(found) && Object.hasOwn(found, step) ? found[step] : undefined
-  return found
-}
-
-/** Secrets and process variables stay references; a default beside a secret is as secret as what it stands for. */
-function referenceOf(expression: Expression, found: Found): string {
-  if (found.taint === null) return textOf(found.value) ?? ''
-  const named = expression.alternatives.map(alternative =>
-    alternative.scope === 'literal' ? "'***'" : `${alternative.scope}.${alternative.name}`,
-  )
-  return `\${{ ${named.join(' || ')} }}`
-}
-
-function textOf(value: Json): string | undefined {
-  if (typeof value === 'string') return value
-  if (value === null) return ''
-  return typeof value === 'object' ? undefined : String(value)
+function missingAs(code: IssueCode, message: string): Missing {
+  return { problem: { code, message } }
 }
 
 /** Only what reads the same both ways is converted; the rest stays as it is, and validation says what is wrong. */
-function converted(value: Json, wanted: string | undefined): Json {
-  if (wanted === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
+function converted(value: Scalar, wanted: string | undefined): Scalar {
+  if (wanted === 'string') return String(value)
   if (typeof value !== 'string') return value
   if (wanted === 'boolean') return value === 'true' || value === 'false' ? value === 'true' : (booleanOfYaml11(value) ?? value)
   if (wanted === 'integer' && /^-?[0-9]{1,15}$/.test(value)) return Number(value)

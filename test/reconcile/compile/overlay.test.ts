@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { afterAll, test } from 'vitest'
+import { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
+import { readItems } from '../../../reconcile/compile/items.ts'
+import { mergeChain, overlayLayers } from '../../../reconcile/compile/overlay.ts'
+import { parseYaml } from '../../../reconcile/compile/parse.ts'
+import { parseRef } from '../../../schema/ref.ts'
+import { compileFiles, devEstate, environmentYaml, vocabulary } from './estate.ts'
+
+const documents = new DocumentCache({ directory: null })
+afterAll(() => documents[Symbol.asyncDispose]())
+
+/** The layers' items laid over each other; each layer is one file. */
+function overlaid(...layers: readonly string[]) {
+  return overlayLayers(
+    layers.map((text, index) => {
+      const parsed = parseYaml(Buffer.from(text))
+      if (parsed.kind !== 'document') throw new Error(JSON.stringify(parsed))
+      const name = index === 0 ? 'base' : `layer${index}`
+      const file = readItems(`environments/${name}/r.yaml`, name, parsed.document, vocabulary)
+      assert.deepEqual(file.issues, [])
+      return { name, files: [file] }
+    }),
+  )
+}
+
+function merged(ref: string, ...layers: readonly string[]) {
+  const chain = overlaid(...layers).chains.get(parseRef(ref))
+  return chain && mergeChain(chain)
+}
+
+const crm = (fields: string): string => `outgoing_rest:\n  - {name: CRM, ${fields}}\n`
+
+for (const [what, base, overlay, expected] of [
+  ['replaces a value', 'host: a, timeout: 1', 'timeout: 2', { host: 'a', timeout: 2 }],
+  ['adds a value', 'host: a', 'timeout: 2', { host: 'a', timeout: 2 }],
+  ['takes a value back to its default with null', 'host: a, timeout: 1', 'timeout: null', { host: 'a' }],
+  ['merges a mapping', 'x: {a: 1, b: 2}', 'x: {b: 3, c: null}', { x: { a: 1, b: 3 } }],
+  ['takes an entry out of a mapping with null', 'x: {a: 1, b: 2}', 'x: {a: null}', { x: { b: 2 } }],
+  ['replaces a mapping by a value', 'x: {a: 1}', 'x: 1', { x: 1 }],
+  ['replaces a list without a merge key', 'x: [1, 2]', 'x: [3]', { x: [3] }],
+  [
+    'merges a list by its key',
+    'request_headers: [{key: a, value: 1}, {key: b, value: 2}]',
+    'request_headers: [{key: b, value: 3}, {key: c}]',
+    {
+      request_headers: [{ key: 'a', value: 1 }, { key: 'b', value: 3 }, { key: 'c' }],
+    },
+  ],
+  [
+    'drops an item of such a list',
+    'request_headers: [{key: a}, {key: b}]',
+    'request_headers: [{key: a, $remove: true}]',
+    { request_headers: [{ key: 'b' }] },
+  ],
+  ['starts anew with $replace', 'host: a, timeout: 1', '$replace: true, host: b', { host: 'b' }],
+] as const)
+  test(`an overlay ${what}`, () => assert.deepEqual(merged('outgoing_rest/CRM', crm(base), crm(overlay)), { name: 'CRM', ...expected }))
+
+test('an overlay removes a base resource, and the next one may declare it again', () => {
+  assert.equal(merged('outgoing_rest/CRM', crm('host: a'), crm('$remove: true')), undefined)
+  assert.deepEqual(merged('outgoing_rest/CRM', crm('host: a'), crm('$remove: true'), crm('timeout: 2')), { name: 'CRM', timeout: 2 })
+})
+
+test('a base item has neither directives nor nulls left', () => {
+  assert.deepEqual(merged('outgoing_rest/CRM', crm('host: a, timeout: null, x: {a: null, b: 1}, $replace: true')), {
+    name: 'CRM',
+    host: 'a',
+    x: { b: 1 },
+  })
+})
+
+for (const [what, overlay, codes] of [
+  ['flags a name that is nearly one of the base', 'outgoing_rest:\n  - {name: CMR, host: a}', ['OVERLAY_WITHOUT_BASE']],
+  ['does not flag a name that is another', 'outgoing_rest:\n  - {name: Billing, host: a}', []],
+  ['flags the removal of what is not there', 'outgoing_rest:\n  - {name: Billing, $remove: true}', ['OVERLAY_WITHOUT_BASE']],
+] as const)
+  test(`overlayLayers() ${what}, as a warning`, () => {
+    const { issues } = overlaid(crm('host: a'), overlay)
+    assert.deepEqual(
+      issues.map(issue => issue.code),
+      codes,
+    )
+    assert.ok(issues.every(issue => issue.severity === 'warning'))
+  })
+
+test('overlayLayers() does not take a series for a slip', () => {
+  const { issues } = overlaid('redis:\n  - {name: cache-1, host: a}', 'redis:\n  - {name: cache-2, host: a}')
+  assert.deepEqual(issues, [])
+})
+
+test('a list whose items share their key is refused, and both are named', async () => {
+  const yaml = 'outgoing_rest:\n  - name: CRM\n    host: http://a\n    url_path: /\n    request_headers: [{key: a}, {key: b}, {key: a}]\n'
+  const { issues } = await compileFiles(devEstate(yaml), { documents })
+  const found = issues.find(issue => issue.code === 'DUPLICATE_LIST_KEY')
+  assert.match(found?.message ?? '', /items 1 and 3/)
+})
+
+test('an item of a merged list is explained by the layer it came from', async () => {
+  const files = {
+    ...devEstate('outgoing_rest:\n  - name: CRM\n    request_headers: [{key: b, value: y}]\n', `${environmentYaml}extends: [../base]\n`),
+    'environments/base/r.yaml':
+      'outgoing_rest:\n  - name: CRM\n    host: http://a\n    url_path: /\n    request_headers: [{key: a, value: x}]\n',
+  }
+  const { explain } = await compileFiles(files, { documents })
+  const from = (pointer: string) => {
+    const leaf = explain(parseRef('outgoing_rest/CRM'))?.find(found => found.pointer === pointer)
+    return leaf?.from.kind === 'file' ? `${leaf.from.layer}:${leaf.from.at.line}:${leaf.from.at.column}` : leaf?.from.kind
+  }
+  assert.equal(from('/request_headers/0/value'), 'base:5:39')
+  assert.equal(from('/request_headers/1/value'), 'dev:3:39')
+})
