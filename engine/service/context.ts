@@ -2,7 +2,7 @@
 // costs something is made when it is asked for. Getters give bound functions, so that `{ sql, log }` may be taken apart.
 
 import type { Connection } from '../../adapters/port.ts'
-import { type KindName, kindName, refOf } from '../../schema/ref.ts'
+import { type KindName, kindName, type Ref, refOf } from '../../schema/ref.ts'
 import { clientFor } from './client-proxy.ts'
 import { DerivedUnit } from './derived-unit.ts'
 import { InvokeError } from './errors.ts'
@@ -90,15 +90,27 @@ interface Wanted {
 
 function clientOf(unit: Unit, { method, kinds, name, holdings }: Wanted): object {
   for (const kind of kinds) {
-    const view = unit.resolve(refOf(kind, name))
+    const ref = refOf(kind, name)
+    const view = unit.resolve(ref)
     if (view === undefined) continue
     const reason = isConnection(view) ? view.status().reason : closedReason(view)
-    if (reason !== null) throw new ServiceUnavailable(`Cannot use ${method} "${name}" as ${reason}`)
+    if (reason !== null) throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as ${reason}`)
     const client = isConnection(view) ? view.client : view
-    if (typeof client !== 'object' || client === null) throw new ServiceUnavailable(`Cannot use ${method} "${name}" as it has no client`)
+    if (typeof client !== 'object' || client === null)
+      throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as it has no client`)
     return clientFor(holdings, client, `${method} "${name}"`)
   }
   throw new InvokeError('NO_CONNECTION', `Cannot use ${method} "${name}" as no such connection is declared in this environment`)
+}
+
+/** A connection that is known to be away: nothing was sent. */
+class UnavailableConnection extends ServiceUnavailable {
+  readonly ref: Ref
+
+  constructor(ref: Ref, detail: string) {
+    super(detail)
+    this.ref = ref
+  }
 }
 
 function isConnection(view: unknown): view is Connection {

@@ -64,6 +64,7 @@ async function moveTo(directory: string, staging: string): Promise<void> {
 }
 
 async function runNpm(cwd: string, { signal, npm = 'npm', deadlineMs = 300_000 }: InstallRequest): Promise<void> {
+  signal.throwIfAborted()
   const child = spawn(npm, ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd,
     env: environment(),

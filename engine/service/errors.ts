@@ -2,6 +2,7 @@
 // did not throw on purpose stays in the log; its message may hold anything.
 
 import { STATUS_CODES } from 'node:http'
+import { ConnectionError, type ConnectionFailure } from '../../adapters/connection-error.ts'
 import { isObject, type Json, type JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import { connectionFailureOf } from './connection-failure.ts'
@@ -21,10 +22,22 @@ export interface ProblemAnswer {
 export function problemOf(error: unknown): ProblemAnswer {
   if (error instanceof ServiceError) return answerOf(error)
   if (isDeadline(error)) return { ...mapped(504, 'The call did not end in time'), unmapped: false }
+  if (error instanceof ConnectionError)
+    return { ...mapped(statusOf[error.code], `The call over "${error.ref}" failed (${error.code})`), unmapped: false }
   const failure = connectionFailureOf(error)
   if (failure !== null) return { ...mapped(503, `A system behind the service cannot be reached (${failure})`), unmapped: false }
   return { ...mapped(500, 'The service failed; the log has the reason under this cid'), unmapped: true }
 }
+
+/** Of a connection's failure; 502 to 504 say that the service is not at fault. */
+const statusOf = {
+  TIMEOUT: 504,
+  UNREACHABLE: 503,
+  BROKEN: 503,
+  ANSWER: 502,
+  BUSY: 503,
+  CLOSED: 503,
+} satisfies Record<ConnectionFailure, number>
 
 /** A call of one service by another that cannot be made: the calling service's own fault. */
 export class InvokeError extends Error {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
+import { ConnectionError } from '../../../adapters/connection-error.ts'
 import { DeadlineError } from '../../../engine/generation/deadline.ts'
 import { problemOf, resultJson } from '../../../engine/service/errors.ts'
 import * as sdk from '../../../engine/service/sdk.ts'
+import { parseRef } from '../../../schema/ref.ts'
 
+const crm = parseRef('rest/CRM')
 const withCode = (code: string, message = code) => Object.assign(new Error(message), { code })
 
 for (const [what, error, status, unmapped] of [
@@ -30,6 +33,9 @@ for (const [what, error, status, unmapped] of [
   ['a pool that waited too long', new Error('timeout exceeded when trying to connect'), 503, false],
   ['a closed ioredis', new Error('Connection is closed.'), 503, false],
   ['ioredis giving up', Object.assign(new Error('Reached the max retries'), { name: 'MaxRetriesPerRequestError' }), 503, false],
+  ['a connection that timed out', new ConnectionError(crm, 'TIMEOUT', 'it took long'), 504, false],
+  ['a connection that is busy', new ConnectionError(crm, 'BUSY', 'too many wait'), 503, false],
+  ['an answer that cannot be used', new ConnectionError(crm, 'ANSWER', 'it is no JSON'), 502, false],
   ['a unique violation', withCode('23505'), 500, true],
   ['an error', new Error('secret detail'), 500, true],
   ['a string', 'secret detail', 500, true],
