@@ -5,7 +5,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import type { Actor, Operations } from './port.ts'
 
 /** What a row is called with, checked against its schemas. */
-export interface Call {
+interface Call {
   readonly params: Readonly<Record<string, string>>
   readonly query: JsonObject
   readonly body: JsonObject

@@ -11,7 +11,7 @@ import type { HistoryRow } from '../store/port.ts'
 import { syncDirectory, writeAside } from './durable.ts'
 
 /** A committed generation, as `current` names it. */
-export interface Committed {
+interface Committed {
   readonly serial: number
   readonly generation: number
   /** File name under `<data>/manifests`. */

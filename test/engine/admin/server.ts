@@ -9,7 +9,7 @@ import type { JournalEvent } from '../../../engine/store/port.ts'
 import type { JsonObject } from '../../../schema/json.ts'
 import { temporaryDirectory } from '../../directory.ts'
 
-export interface Asked {
+interface Asked {
   readonly operation: string
   readonly args: readonly unknown[]
 }

@@ -7,7 +7,10 @@ import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { CurrentError, type CurrentState, readCurrent, writeCurrent } from '../../../engine/generation/current.ts'
+import { readManifest, writeManifest } from '../../../engine/generation/manifests.ts'
 import { temporaryDirectory } from '../../directory.ts'
+import { mountSmallDisk } from '../../small-disk.ts'
+import { entryOf, manifestOf, manyEntries } from './arbitraries.ts'
 
 test('readCurrent() finds nothing where nothing was written', async () => {
   await using directory = await temporaryDirectory()
@@ -91,6 +94,23 @@ test('writeCurrent() that fails leaves the old state and nothing else', async ()
   )
   assert.deepEqual((await readCurrent(directory.path)).state, stateOf(1))
   assert(!(await readdir(directory.path)).includes('current.tmp'))
+})
+
+test('a full disk leaves what is live and no half file, and the next write works once there is room', async context => {
+  await using disk = await mountSmallDisk()
+  if (disk === null) return context.skip('mounting a file system needs root')
+  const small = manifestOf([entryOf('a', {})])
+  const before = await writeManifest(disk.path, small)
+  await writeCurrent(disk.path, { ...stateOf(1), manifest: before })
+  await disk.fill()
+  await assert.rejects(writeManifest(disk.path, manifestOf(manyEntries(50))), /ENOSPC/)
+  await assert.rejects(writeCurrent(disk.path, stateOf(2)), (error: unknown) => error instanceof CurrentError && error.committed === 'no')
+  assert.equal((await readCurrent(disk.path)).state?.manifest, before)
+  assert.deepStrictEqual(await readManifest(disk.path, before), small)
+  assert.deepEqual(await readdir(join(disk.path, 'manifests')), [before])
+  await disk.free()
+  await writeCurrent(disk.path, stateOf(2))
+  assert.deepEqual((await readCurrent(disk.path)).state, stateOf(2))
 })
 
 for (const [failpoint, action, serial] of [

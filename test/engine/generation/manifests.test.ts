@@ -50,7 +50,7 @@ test('readManifest() gives what writeManifest() was given, through any chain of 
       }
       assert.deepStrictEqual(await readManifest(directory.path, name), manifest)
     }),
-    { numRuns: 60 },
+    { numRuns: 25 },
   )
 })
 

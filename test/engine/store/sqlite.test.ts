@@ -1,5 +1,4 @@
 import assert from 'node:assert'
-import { execFileSync } from 'node:child_process'
 import { mkdir, open as openFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -9,6 +8,7 @@ import { StoreError, type StoreFault } from '../../../engine/store/error.ts'
 import { openSqliteStore } from '../../../engine/store/sqlite.ts'
 import { storeConformance } from '../../conformance/store.ts'
 import { temporaryDirectory } from '../../directory.ts'
+import { mountSmallDisk } from '../../small-disk.ts'
 
 storeConformance('node:sqlite', {
   async place() {
@@ -68,29 +68,20 @@ test('openSqliteStore() refuses a file that another store holds, and takes it on
 })
 
 test('a store whose disk is full refuses what is written, keeps what was, and goes on once there is room', async context => {
-  await using directory = await temporaryDirectory()
-  if (!mountSmallDisk(directory.path)) return context.skip('mounting a file system needs root')
-  try {
-    await using store = await openSqliteStore(join(directory.path, 'store.db'))
-    await store.putSetting('before', 'kept')
-    const filler = await openFile(join(directory.path, 'filler'), 'w')
-    await assert.rejects(async () => {
-      for (;;) await filler.write(Buffer.alloc(65_536))
-    }, /ENOSPC/)
-    const settled = await Promise.allSettled([store.putBlob(new Uint8Array(500_000)), store.putSetting('beside', 'lost')])
-    for (const result of settled) {
-      assert(result.status === 'rejected' && result.reason instanceof StoreError)
-      assert.equal(result.reason.fault, 'full')
-    }
-    assert.equal(await store.getSetting('before'), 'kept')
-    assert.equal(await store.getSetting('beside'), undefined)
-    await filler.truncate(0)
-    await filler.close()
-    await store.putSetting('after', 'there')
-    assert.equal(await store.getSetting('after'), 'there')
-  } finally {
-    execFileSync('umount', [directory.path])
+  await using disk = await mountSmallDisk()
+  if (disk === null) return context.skip('mounting a file system needs root')
+  await using store = await openSqliteStore(join(disk.path, 'store.db'))
+  await store.putSetting('before', 'kept')
+  await disk.fill()
+  for (const result of await Promise.allSettled([store.putBlob(new Uint8Array(500_000)), store.putSetting('beside', 'lost')])) {
+    assert(result.status === 'rejected' && result.reason instanceof StoreError)
+    assert.equal(result.reason.fault, 'full')
   }
+  assert.equal(await store.getSetting('before'), 'kept')
+  assert.equal(await store.getSetting('beside'), undefined)
+  await disk.free()
+  await store.putSetting('after', 'there')
+  assert.equal(await store.getSetting('after'), 'there')
 })
 
 async function damage(path: string): Promise<void> {
@@ -105,15 +96,4 @@ async function edit(path: string, sql: string): Promise<void> {
   await (await openSqliteStore(path))[Symbol.asyncDispose]()
   using database = new DatabaseSync(path)
   database.exec(sql)
-}
-
-function mountSmallDisk(path: string): boolean {
-  if (process.getuid?.() !== 0) return false
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' })
-    return true
-  } catch {
-    // a container without the right to mount says no as well
-    return false
-  }
 }

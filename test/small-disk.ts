@@ -1,0 +1,47 @@
+// A disk of two megabytes that can be filled, for what must survive a full one. Mounting needs root.
+
+import { execFileSync } from 'node:child_process'
+import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { temporaryDirectory } from './directory.ts'
+
+export interface SmallDisk extends AsyncDisposable {
+  readonly path: string
+  /** Leaves no room for a single block. */
+  fill(): Promise<void>
+  free(): Promise<void>
+}
+
+/** Null where this process may not mount: skip by name. */
+export async function mountSmallDisk(): Promise<SmallDisk | null> {
+  const directory = await temporaryDirectory()
+  const { path } = directory
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' })
+  } catch {
+    // no root, or a container without the right to mount
+    await directory[Symbol.asyncDispose]()
+    return null
+  }
+  const filler = join(path, 'filler')
+  return {
+    path,
+    async fill() {
+      await using file = await open(filler, 'w')
+      for (const bytes of [65_536, 1]) await untilFull(() => file.write(Buffer.alloc(bytes)))
+    },
+    free: () => rm(filler),
+    async [Symbol.asyncDispose]() {
+      execFileSync('umount', [path])
+      await directory[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function untilFull(write: () => Promise<unknown>): Promise<void> {
+  try {
+    for (;;) await write()
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC')) throw cause
+  }
+}
