@@ -8,13 +8,13 @@ export type Admission =
   | { readonly kind: 'admitted'; readonly caller: Caller | null }
   | { readonly kind: 'refused'; readonly status: 401 | 403 | 503; readonly detail: string; readonly challenges: readonly string[] }
 
-/** Headers are asked for only where a credential has to be looked at, as Node makes their object on demand. */
-export function admissionTo(route: Route, headersOf: () => IncomingHttpHeaders): Admission {
+/** Headers are read only where a credential has to be looked at. */
+export function admissionTo(route: Route, request: { readonly headers: IncomingHttpHeaders }): Admission {
   if (route.closed !== null) return refused(503, route.closed)
   if (route.open) return admitted
   const working = route.credentials.filter(credential => credential.closed === null)
   if (working.length === 0) return refused(503, route.credentials[0]?.closed ?? 'the channel names no security and is not public')
-  const headers = headersOf()
+  const { headers } = request
   for (const credential of working) {
     const caller = credential.authenticate(headers)
     if (caller !== null) return { kind: 'admitted', caller }

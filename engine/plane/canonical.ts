@@ -15,7 +15,7 @@ export function canonicalTarget(target: string, host: string | null): Target {
   const mark = origin.indexOf('?')
   const path = mark < 0 ? origin : origin.slice(0, mark)
   const query = mark < 0 ? '' : origin.slice(mark + 1)
-  if (strayInQuery.test(query)) return refused('the query holds a character that a URL cannot')
+  if (mark >= 0 && strayInQuery.test(query)) return refused('the query holds a character that a URL cannot')
   if (plainPath.test(path)) return { kind: 'path', path, query }
   const problem = problemOfPath(path)
   if (problem !== null) return refused(problem)

@@ -12,7 +12,7 @@ import type { Generation } from '../generation/generation.ts'
 import { problemOf } from '../service/errors.ts'
 import type { Caller, RequestFacts, Unit } from '../service/unit.ts'
 import { admissionTo } from './admission.ts'
-import { type Answer, isJsonType, problemAnswer, resultAnswer, writeAnswer } from './answer.ts'
+import { type Answer, isJsonType, problemAnswer, resultAnswer, writeHead } from './answer.ts'
 import { canonicalTarget } from './canonical.ts'
 import type { OpenRequest } from './connections.ts'
 import { isCorrelationId } from './correlation.ts'
@@ -93,6 +93,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   #query: Query = noFields
   #caller: Caller | null = null
   #facts: RequestFacts | null = null
+  #resolve: Resolve | null = null
   #aborting: AbortController | null = null
   #abortReason: Error | null = null
   #stopListening: (() => void) | null = null
@@ -158,7 +159,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
     const { route } = match
     this.#route = route
     this.#params = match.params
-    const admission = admissionTo(route, () => this.#request.headers)
+    const admission = admissionTo(route, this.#request)
     if (admission.kind === 'refused') {
       const headers = admission.status === 503 ? retryAfter : admission.challenges.flatMap(challenge => ['WWW-Authenticate', challenge])
       return this.#refuse(admission.status, `Cannot answer as ${admission.detail}`, { headers })
@@ -291,11 +292,13 @@ class Exchange implements Unit, Deadlined, OpenRequest {
     const head = this.#head
     if (this.#hasUnreadBody && (head?.isChunked || (head?.contentLength ?? 0) > limits.maxBodyBytes)) this.#isLast = true
     const isLast = this.#isLast || this.#surrounding.isClosing()
-    writeAnswer(this.#response, answer, this.cid, isLast)
+    const { body } = answer
+    const { isAscii } = writeHead(this.#response, answer, this.cid, isLast)
     this.#finish(answer.status, isExcused)
-    if (isLast && this.#hasUnreadBody) return this.#linger(answer.body)
-    if (answer.body === null) this.#response.end()
-    else this.#response.end(answer.body)
+    if (isLast && this.#hasUnreadBody) return this.#linger(body)
+    if (body === null) this.#response.end()
+    else if (typeof body === 'string' && isAscii) this.#response.end(body, 'latin1')
+    else this.#response.end(body)
     // What the kernel did not take at once: a caller that does not read is left after a while without progress.
     const { socket } = this.#request
     if (socket.writableLength > 0) socket.setTimeout(limits.idleMs)
@@ -395,7 +398,10 @@ class Exchange implements Unit, Deadlined, OpenRequest {
     return this.#facts
   }
 
-  readonly resolve: Resolve = ref => this.#live?.resolve(ref)
+  get resolve(): Resolve {
+    this.#resolve ??= ref => this.#live?.resolve(ref)
+    return this.#resolve
+  }
 }
 
 const noFieldsOfText: Readonly<Record<string, string>> = Object.freeze({})

@@ -18,7 +18,7 @@ export function payloadOf(
   { merging, inputTypes }: { readonly merging: Merging; readonly inputTypes: Readonly<Record<string, string>> },
 ): unknown {
   const base = body === undefined ? {} : body
-  if (!merging.parameters || !isObject(base)) return base
+  if (!merging.parameters || !isObject(base) || (isEmpty(params) && isEmpty(query))) return base
   const [first, second] = merging.first === 'query' ? [query, params] : [params, query]
   const declares = !isEmpty(inputTypes)
   let payload: Record<string, unknown> | null = null

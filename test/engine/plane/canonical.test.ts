@@ -164,7 +164,7 @@ test('Whatever the spelling, a handler runs only after its own guard (N01)', asy
       if (read.kind === 'refused') return
       const match = router.match('GET', read.path)
       if (match.kind !== 'found') return
-      const admission = admissionTo(match.route, () => ({ 'x-key': key }))
+      const admission = admissionTo(match.route, { headers: { 'x-key': key } })
       const expected = match.route.ref === 'channel_rest/open' || key === `secret-${match.route.ref.slice(-1)}`
       assert.equal(admission.kind === 'admitted', expected)
       if (match.route.ref === 'channel_rest/open') assert.match(target, /^(?:http:\/\/example\.com)?\/open\/[^/]+$|^\/open\/[^/]+\?/)

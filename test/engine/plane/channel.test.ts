@@ -65,7 +65,7 @@ for (const [what, spec, headers, expected] of [
   test(`A channel ${what} gives ${expected}`, () => {
     const route = routeFor(spec)
     assert(route)
-    const admission = admissionTo(route, () => headers)
+    const admission = admissionTo(route, { headers })
     assert.equal(admission.kind === 'admitted' ? 'admitted' : admission.status, expected)
   })
 
