@@ -41,6 +41,7 @@ test('activate() stops and drains the old instance before it starts the new one 
   const one = await buildIn(worker, consumer(1))
   await worker.intake.activate(one)
   await worker.intake.activate(await buildIn(worker, consumer(2), { base: one }))
+  await until(() => worker.adapter.events.at(-1) === 'drain 1', 'the old one drains')
   assert.deepEqual(worker.adapter.events, ['prepare 1', 'start 1', 'prepare 2', 'stop 1', 'drain 1'])
   drained.resolve()
   await until(() => worker.adapter.events.at(-1) === 'start 2', 'the new one starts')
