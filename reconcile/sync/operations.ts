@@ -17,10 +17,11 @@ import { SourceError } from '../source/source-error.ts'
 import type { Tree } from '../source/tree.ts'
 import { uploadTree } from '../source/upload.ts'
 import { createHistory } from './history.ts'
+import type { CompileTree } from './policy.ts'
 import type { Choke, Proposal } from './propose.ts'
 import { resourceOf, resourcesOf } from './resources.ts'
 import { rollBack } from './rollback.ts'
-import { type CompileTree, describe, type Sync } from './sync.ts'
+import { describe, type Sync } from './sync.ts'
 
 export interface OperationsOptions {
   readonly environment: string
@@ -42,7 +43,6 @@ export function createOperations(options: OperationsOptions): Operations {
   const { environment, engine, store, clock, choke, compile, source, sync } = options
   const history = createHistory(store, source)
   const live = () => engine.live().manifest
-  const judged = (tree: Tree) => compile(tree, live().settings)
   return {
     async status() {
       const state = engine.status()
@@ -60,7 +60,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async plan({ revision, files }, actor) {
       const tree = files ? treeOf(files) : await sourceTree(source, revision)
-      const compiled = await judged(tree)
+      const compiled = await compile(tree)
       const origin = source === null ? 'cli' : 'git'
       const proposal = await choke.propose({
         compiled,
@@ -87,7 +87,7 @@ export function createOperations(options: OperationsOptions): Operations {
       return carryOut(proposal, actor, options, id)
     },
     async applyTree({ files, confirmDeletes }, actor) {
-      const compiled = await judged(treeOf(files))
+      const compiled = await compile(treeOf(files))
       const confirm = confirmDeletes === undefined ? {} : { confirmDeletes }
       const proposed = {
         compiled,
@@ -111,7 +111,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async validate({ files, types }) {
       const tree = treeOf(files)
-      const compiled = await judged(tree)
+      const compiled = await compile(tree)
       const issues = [...compiled.issues, ...(types ? await options.checkTypes(tree) : [])]
       return plain({ ok: !hasErrors(issues), issues, resources: compiled.desired?.resources.size ?? 0 })
     },
@@ -217,14 +217,14 @@ function sourceRefusal(error: unknown): unknown {
 
 /** The compilation that made what is live; compiled again where the newest tree is another one. */
 async function explaining({ sync, source, engine, compile }: OperationsOptions): Promise<Compiled> {
-  const { revision, settings } = engine.live().manifest
+  const { revision } = engine.live().manifest
   const newest = sync?.compiled() ?? null
   if (newest?.desired && (newest.desired.revision === revision || newest.desired.digest === engine.live().digest)) return newest
   if (source === null || revision === null || revision.startsWith('worktree-')) {
     if (newest) return newest
     throw new Refusal(409, 'NO_SOURCE', 'Cannot explain as the files behind what is live are not here')
   }
-  return compile(await source.tree(revision).catch(error => Promise.reject(sourceRefusal(error))), settings)
+  return compile(await source.tree(revision).catch(error => Promise.reject(sourceRefusal(error))))
 }
 
 function rendered(plan: Plan): JsonObject {

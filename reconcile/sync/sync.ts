@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../adapters/port.ts'
 import type { ApplyOutcome, Condition, Engine, Phases } from '../../engine/generation/engine.ts'
-import type { Settings } from '../../engine/generation/manifest.ts'
 import type { Store } from '../../engine/store/port.ts'
 import type { Issue } from '../../schema/issue.ts'
 import { issue } from '../../schema/issue.ts'
@@ -15,13 +14,10 @@ import type { Compiled } from '../compile/desired.ts'
 import type { Hold } from '../plan/plan.ts'
 import type { Source } from '../source/source.ts'
 import { SourceError, type SourceFault } from '../source/source-error.ts'
-import type { Tree } from '../source/tree.ts'
 import { Conditions } from './conditions.ts'
+import type { CompileTree } from './policy.ts'
 import { pollUntil } from './poll.ts'
 import { type Choke, type Proposal, planLifeMs } from './propose.ts'
-
-/** Compiles a tree; `judged` are the settings of what is live, null before the first apply. */
-export type CompileTree = (tree: Tree, judged: Settings | null) => Promise<Compiled>
 
 export interface SyncOptions {
   readonly source: Source
@@ -180,7 +176,7 @@ async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
   attempt.revision = revision
   if (revision !== head) attempt.key = await keyOf(revision, options)
   const tree = await timed('tree', attempt, () => source.tree(revision))
-  const compiled = await timed('compile', attempt, () => options.compile(tree, engine.live().manifest.settings))
+  const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
   const proposed = { compiled, entry: 'sync', origin: 'git', actor: pass.actor, reason: 'sync' } as const
   const proposal = await timed('plan', attempt, () => options.choke.propose(proposed))
