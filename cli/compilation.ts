@@ -17,8 +17,8 @@ import type { Libraries } from './libraries.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 export interface Compilation extends AsyncDisposable {
-  /** `judged`: the settings of what is live, null before the first apply. */
-  compile(tree: Tree, judged: Settings | null): Promise<Compiled>
+  /** `policy` null: the revision's own file judges. */
+  compile(tree: Tree, policy: Settings | null): Promise<Compiled>
   /** Digest over the files that secrets were last read from, by their times and sizes: what a compilation reads beside the tree. */
   inputs(): Promise<string>
   /** A full type check of a tree's services, as issues. */
@@ -42,10 +42,10 @@ export function createCompilation({ config, vocabulary, sealKey, libraries }: Co
   return {
     inputs: async () => digestOf(await Promise.all(secretFolders.map(stampOf))),
     checkTypes: (tree, options) => compiler.checkTypes(tree, directory, options),
-    async compile(tree, judged) {
+    async compile(tree, policy) {
       const compiled = await compile(tree, config.environment, {
         vocabulary,
-        policy: judged,
+        policy,
         secrets: providers => {
           secretFolders = providers.flatMap(provider => (provider.from === 'files' ? [provider.directory] : []))
           return secrets(providers)

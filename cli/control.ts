@@ -37,7 +37,7 @@ export async function startControl(config: ControlConfig): Promise<{ close(): Pr
   const { store, events } = observeJournal(await openSqliteStore(join(dataDirectory, 'plumb.db')))
   const ending = new AbortController()
   const vocabulary = builtinVocabulary()
-  const { boot, recovered } = await readLive(dataDirectory)
+  const { boot, recovered } = await readLive(dataDirectory, await store.listHistory(100))
   if (recovered) log.warn({ reason: recovered }, 'The last good state was damaged and an older one is used')
 
   const worktree = config.source.kind === 'worktree' ? config.source.root : null

@@ -8,6 +8,7 @@ import type { Store } from '../engine/store/port.ts'
 import type { Tree } from '../reconcile/source/tree.ts'
 import { createLoop, type Loop } from '../reconcile/sync/loop.ts'
 import { createOperations } from '../reconcile/sync/operations.ts'
+import { compileJudged, type Judge } from '../reconcile/sync/policy.ts'
 import { createChoke } from '../reconcile/sync/propose.ts'
 import { createSync } from '../reconcile/sync/sync.ts'
 import { SealKey } from '../schema/seal.ts'
@@ -40,21 +41,27 @@ export function followSource(options: FollowOptions): Following {
   const { config, vocabulary, sealKey, store, engine, compilation, clock, signal, log } = options
   const { environment, floors, command } = config
   const followed = openSource(config)
+  const typesIn = ({ entries }: Manifest) =>
+    typesOf(
+      entries.values().map(({ resource }) => resource),
+      vocabulary,
+    )
   const { source } = followed
   const isDev = command === 'dev'
   // Without a key nothing could open it again: sealed under a key that is thrown away, the resource stays closed until there is one.
   const sealing = sealKey ?? new SealKey(crypto.getRandomValues(new Uint8Array(32)))
+  const judge: Judge = { by: isDev ? 'own' : 'live', floors }
   const choke = createChoke({
     store,
     live: engine.live,
     kinds: vocabulary.kinds,
-    judge: { by: isDev ? 'own' : 'live', floors },
+    judge,
     environment,
     ref: source.ref,
     seal: (plain, context) => sealing.seal(plain, context),
     clock,
   })
-  const compile: Compilation['compile'] = (tree, judged) => compilation.compile(tree, isDev ? null : judged)
+  const compile = compileJudged(compilation.compile, judge, () => engine.live().manifest.settings)
   const sync = createSync({ source, compile, choke, engine, store, clock, inputs: compilation.inputs, signal })
   const operations = createOperations({
     environment,
@@ -65,10 +72,10 @@ export function followSource(options: FollowOptions): Following {
     compile,
     source,
     sync,
-    renderTypes: async (live: Manifest) => typesOf(live, vocabulary),
+    renderTypes: async (live: Manifest) => typesIn(live),
     checkTypes: (tree: Tree) =>
       compilation.checkTypes(tree, {
-        environmentTypes: typesOf(engine.live().manifest, vocabulary),
+        environmentTypes: typesIn(engine.live().manifest),
         librariesFolder: config.source.kind === 'worktree' ? config.source.root : null,
       }),
   })

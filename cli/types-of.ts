@@ -1,12 +1,12 @@
-// environment.d.ts of a live environment: the names of its connections and the payloads of its services.
+// environment.d.ts: the names of its connections and the payloads of its services.
 
-import type { Manifest } from '../engine/generation/manifest.ts'
 import { environmentTypes } from '../reconcile/compile/services/environment-types.ts'
 import { isObject } from '../schema/json.ts'
+import type { Resource } from '../schema/resource.ts'
 import type { Vocabulary } from '../schema/vocabulary.ts'
 
-export function typesOf({ entries }: Manifest, vocabulary: Vocabulary): string {
-  const resources = [...entries.values()].map(({ resource }) => resource)
+export function typesOf(from: Iterable<Resource>, vocabulary: Vocabulary): string {
+  const resources = [...from]
   const connections = resources.flatMap(({ kind, name }) => {
     const client = vocabulary.kinds.get(kind)?.client
     return client ? [{ method: client.method, name }] : []

@@ -89,7 +89,10 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   let fallback: Fallback | null = null
   let onTrial: ApplyRequest['pairs'] = []
   let probationTimer: NodeJS.Timeout | undefined
-  let lastGeneration = live?.generation ?? 0
+  // What a damaged disk lost may still be in the history: neither numbers nor serials are ever used twice.
+  const [newest] = await store.listHistory(1)
+  let lastGeneration = Math.max(live?.generation ?? 0, newest?.generation ?? 0)
+  let lastSerial = Math.max(live?.serial ?? 0, newest?.serial ?? 0)
   const comingUp = new Map<WorkerPort, Promise<void>>()
   let stopping = false
 
@@ -151,7 +154,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       return prepared
     }
     const previous = live
-    const serial = (live?.serial ?? 0) + 1
+    const serial = lastSerial + 1
     const probationMs = previous ? Math.min(request.probationMs, longestProbationMs) : 0
     const manifest = await writing
     const history = historyRow({ serial, generation, contents, manifest, request, outcome: probationMs > 0 ? 'probation' : 'live' })
@@ -178,6 +181,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     }
     // The commit point is passed: from here only forward.
     live = { ...state, contents, digest: history.digest }
+    lastSerial = serial
     onTrial = request.pairs
     fallback = previous && {
       serial: previous.serial,
@@ -215,7 +219,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
           await worker.prepare({
             generation: order.generation,
             manifest: await order.manifest,
-            base: live?.generation ?? 0,
+            base: live && { generation: live.generation, manifest: live.manifest },
             delta: order.delta,
             whole: order.contents,
             ...frame(order.contents, order.preflight),
@@ -268,11 +272,11 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     while (live && worker.live !== live.generation && !stopping) {
       const target = live
       try {
-        if (!worker.holds(target.generation))
+        if (!worker.holds(target))
           await worker.prepare({
             generation: target.generation,
             manifest: target.manifest,
-            base: 0,
+            base: null,
             delta: deltaBetween(emptyManifest, target.contents),
             whole: target.contents,
             // What was good is never refused for a far end that is away.
@@ -313,7 +317,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     clearTimeout(probationTimer)
     const failed = live
     const back = fallback
-    const serial = failed.serial + 1
+    const serial = lastSerial + 1
     const request = { actor, reason, summary: invert(failed.history.summary) }
     const history = historyRow({
       serial,
@@ -336,9 +340,10 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     await writeCurrent(dataDirectory, state)
     watch.lap('commit')
     live = { ...state, contents: back.contents, digest: history.digest }
+    lastSerial = serial
     fallback = null
     await activateAll(
-      workers.list().filter(worker => worker.holds(back.generation)),
+      workers.list().filter(worker => worker.holds(back)),
       back.generation,
       false,
     )

@@ -5,7 +5,7 @@ import type { Delta, Manifest } from './manifest.ts'
 
 export interface PrepareOrder extends Omit<Begin, 'base'> {
   /** The generation whose manifest `delta` starts from; a worker that does not hold it gets the whole manifest. */
-  readonly base: number
+  readonly base: { readonly generation: number; readonly manifest: string } | null
   readonly delta: Delta
   readonly whole: Manifest
 }
@@ -15,7 +15,8 @@ export interface WorkerPort {
   readonly pid: number
   /** 0: none yet. */
   readonly live: number
-  holds(generation: number): boolean
+  /** Whether it has that generation built from that manifest: a number alone may have been given to a build that was aborted. */
+  holds(of: { readonly generation: number; readonly manifest: string }): boolean
   /** Rejects with the reasons of the worker, or LinkError when it is gone. */
   prepare(order: PrepareOrder): Promise<void>
   abort(generation: number): Promise<void>

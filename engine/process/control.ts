@@ -3,14 +3,14 @@
 import { readFile, rm } from 'node:fs/promises'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
-import { readCurrent } from '../generation/current.ts'
+import { type CurrentState, readCurrent } from '../generation/current.ts'
 import type { Engine, EngineStatus } from '../generation/engine.ts'
 import { createLeaseGrants } from '../generation/lease-grants.ts'
 import type { Delta } from '../generation/manifest.ts'
 import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
-import type { Store } from '../store/port.ts'
+import type { HistoryRow, Store } from '../store/port.ts'
 import type { Quarantined, Report } from './messages.ts'
 import { blamePath, linkPath } from './paths.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
@@ -33,20 +33,32 @@ export interface EngineOptions {
 const killsToQuarantine = 3
 const killWindowMs = 10 * 60 * 1000
 
-/** What a previous life left behind, whole: the manifest that `current` names, or that of `current.previous`. */
-export async function readLive(dataDirectory: string): Promise<{ boot: SwapOptions['boot']; recovered: string | null }> {
+/**
+ * What a previous life left behind, whole: what `current` names, else `current.previous`, else the newest of `rows` whose manifest
+ * is good. Null where there is none; `recovered` then says why, unless nothing was ever live.
+ */
+export async function readLive(
+  dataDirectory: string,
+  rows: readonly HistoryRow[],
+): Promise<{ boot: SwapOptions['boot']; recovered: string | null }> {
   const found = await readCurrent(dataDirectory)
-  if (!found.state) return { boot: null, recovered: found.recovered }
-  try {
-    return { boot: { state: found.state, manifest: await readManifest(dataDirectory, found.state.manifest) }, recovered: found.recovered }
-  } catch (error) {
-    if (!found.previous) throw error
-    const manifest = await readManifest(dataDirectory, found.previous.manifest)
-    return {
-      boot: { state: found.previous, manifest },
-      recovered: `${messageOf(error)}; serial ${found.previous.serial} of current.previous is used`,
+  const states = [found.state, found.previous, ...(found.state || found.recovered ? rows.map(stateOf) : [])].filter(state => state !== null)
+  let recovered = found.recovered
+  for (const state of states) {
+    try {
+      const manifest = await readManifest(dataDirectory, state.manifest)
+      return { boot: { state, manifest }, recovered: recovered && `${recovered}; serial ${state.serial} is used` }
+    } catch (error) {
+      recovered ??= messageOf(error)
     }
   }
+  return { boot: null, recovered }
+}
+
+/** A row of the history as a state to start from. */
+function stateOf(row: HistoryRow): CurrentState {
+  const { serial, generation, manifest } = row
+  return { serial, generation, manifest, fallback: null, probationUntil: null, crashes: 0, history: row }
 }
 
 export async function startEngine(options: EngineOptions & { readonly boot: SwapOptions['boot'] }): Promise<Engine & AsyncDisposable> {

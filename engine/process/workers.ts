@@ -134,7 +134,7 @@ interface Connection {
 }
 
 function connect(link: Link, hello: Hello, changed: () => void): Connection {
-  const held = new Set(hello.held.map(({ generation }) => generation))
+  const held = new Map(hello.held.map(({ generation, manifest }) => [generation, manifest]))
   let live = hello.live
   const connection: Connection = {
     link,
@@ -149,14 +149,14 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
       get draining() {
         return connection.report?.draining ?? []
       },
-      holds: generation => held.has(generation),
+      holds: ({ generation, manifest }) => held.get(generation) === manifest,
       async prepare(order) {
         const { base, delta, whole, ...begin } = order
-        const isBased = base !== 0 && held.has(base)
-        await link.call('begin', { ...begin, base: isBased ? base : null } satisfies Begin)
+        const isBased = base !== null && held.get(base.generation) === base.manifest
+        await link.call('begin', { ...begin, base: isBased ? base.generation : null } satisfies Begin)
         for (const part of partsOf(order, isBased ? delta : wholeOf(order))) await link.call('part', part)
         await link.call('prepare', { generation: order.generation }, { timeoutMs: prepareTimeoutMs })
-        held.add(order.generation)
+        held.set(order.generation, order.manifest)
       },
       async abort(generation) {
         held.delete(generation)
@@ -166,7 +166,6 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
         await link.call('activate', { generation, keepPrevious, drainMs }, { timeoutMs: activateTimeoutMs })
         if (!keepPrevious) held.delete(live)
         live = generation
-        held.add(generation)
         changed()
       },
       async drain(generation, deadlineMs) {
