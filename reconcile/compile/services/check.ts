@@ -27,7 +27,6 @@ export function checkTypes({ files, roots, environmentTypes, librariesFolder }: 
       ...host,
       getSourceFile: (name, ...rest) => (name === environmentFile && environment ? environment : getSourceFile(name, ...rest)),
       fileExists: name => name === environmentFile || fileExists(name),
-      readFile: name => (name.startsWith(estateRoot) ? getSourceFile(name, ts.ScriptTarget.ES2024)?.text : ts.sys.readFile(name)),
       directoryExists: name => !name.startsWith(estateRoot) && ts.sys.directoryExists(name),
       realpath: name => (name.startsWith(estateRoot) ? name : (ts.sys.realpath?.(name) ?? name)),
       resolveModuleNameLiterals: (literals, containing, redirected, ...rest) => {

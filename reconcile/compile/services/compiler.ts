@@ -1,6 +1,7 @@
 // Service code of a revision as data: services found in the syntax tree, their models, what they use, and their modules as
 // CommonJS. User code is never run. Every step is kept by the contents it depends on, so that one changed file costs one file.
 
+import { join } from 'node:path'
 import { version as esbuildVersion } from 'esbuild'
 import type { Digest } from '../../../schema/digest.ts'
 import { type Issue, issue } from '../../../schema/issue.ts'
@@ -44,7 +45,7 @@ const format = 1
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
   const cache = new ResultCache(cacheDirectory, `${format} ${esbuildVersion}`)
-  const typescript = new TypeScript(deadlineMs)
+  const typescript = new TypeScript(deadlineMs, cacheDirectory === null ? null : join(cacheDirectory, 'typescript'))
   const toolsFor = (tree: Tree): GraphTools => ({ cache, typescript, readTexts: paths => readTexts(tree, paths) })
   return {
     async compileServices(tree, directory, vocabulary) {

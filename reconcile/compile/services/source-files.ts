@@ -71,11 +71,13 @@ export class SourceFiles {
   host(refs: readonly SourceRef[]): ts.CompilerHost {
     const byPath = new Map(refs.map(ref => [estateRoot + ref.path, ref]))
     const inTree = new Map(refs.map(ref => [ref.path, ref]))
+    const getSourceFile = (name: string): ts.SourceFile | undefined => {
+      const ref = byPath.get(name)
+      if (ref) return this.#files.get(keyOf(ref)) ?? undefined
+      return name.startsWith(estateRoot) ? undefined : this.outside(name)
+    }
     return {
-      getSourceFile: name => {
-        const ref = byPath.get(name)
-        return ref ? (this.#files.get(keyOf(ref)) ?? undefined) : name.startsWith(estateRoot) ? undefined : this.outside(name)
-      },
+      getSourceFile,
       getDefaultLibFileName: options => join(libFolder, ts.getDefaultLibFileName(options)),
       getDefaultLibLocation: () => libFolder,
       getCurrentDirectory: () => estateRoot.slice(0, -1),
@@ -84,7 +86,7 @@ export class SourceFiles {
       getNewLine: () => '\n',
       writeFile: () => undefined,
       fileExists: name => byPath.has(name) || (!name.startsWith(estateRoot) && ts.sys.fileExists(name)),
-      readFile: name => byPath.get(name) && this.host(refs).getSourceFile(name, ts.ScriptTarget.ES2024)?.text,
+      readFile: name => getSourceFile(name)?.text ?? ts.sys.readFile(name),
       resolveModuleNameLiterals: (literals, containing) =>
         literals.map(({ text }) => {
           if (!containing.startsWith(estateRoot)) return { resolvedModule: undefined }

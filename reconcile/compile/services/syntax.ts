@@ -59,12 +59,14 @@ function isAwait(node: ts.Node): boolean {
 function readImports(file: ts.SourceFile): ImportFact[] {
   const imports: ImportFact[] = []
   const values = valueNames(file)
+  // esbuild keeps an import of JavaScript that nothing uses.
+  const isTypeScript = /\.[cm]?ts$/.test(file.fileName)
   const add = (specifier: ts.Node | undefined, typeOnly: boolean): void => {
     if (specifier && ts.isStringLiteralLike(specifier))
       imports.push({ specifier: specifier.text, typeOnly, ...placeOf(file, specifier.getStart(file)) })
   }
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isErasedImport(node, values))
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypeScript && isErasedImport(node, values))
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, isErasedExport(node))
     else if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference))
       add(node.moduleReference.expression, node.isTypeOnly)

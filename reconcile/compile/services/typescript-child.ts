@@ -1,6 +1,7 @@
 // The process that holds the TypeScript compiler, its parsed files and its memory: killable when a type never ends, replaceable
 // when it runs out of memory. Started by typescript.ts, ends with its channel.
 
+import { flushCompileCache } from 'node:module'
 import { checkTypes } from './check.ts'
 import type { Answer, Asked, Question, QuestionKind, SourceRef, Told } from './child-protocol.ts'
 import { emptyFacts, type FileFacts } from './facts.ts'
@@ -14,6 +15,8 @@ process.title = 'plumb typescript'
 process.on('message', (asked: Asked) => tell(answerTo(asked)))
 process.on('disconnect', () => process.exit(0))
 tell({ kind: 'ready' })
+// It may never exit by itself, which is when node would write it.
+flushCompileCache()
 
 function tell(told: Told): void {
   // While it works on a question it does not hear that its channel closed.
