@@ -15,24 +15,27 @@ export function standsBehind(changes: readonly Change[], desired: Desired, live:
   )
 }
 
-function usersOf(desired: Desired, live: Manifest): ReadonlyMap<Ref, ReadonlySet<Ref>> {
-  const users = new Map<Ref, Set<Ref>>()
+function usersOf(desired: Desired, live: Manifest): ReadonlyMap<Ref, readonly Ref[]> {
+  const users = new Map<Ref, Ref[]>()
   const add = (user: Ref, refs: readonly Ref[]) => {
     for (const ref of refs) {
       const known = users.get(ref)
-      if (known) known.add(user)
-      else users.set(ref, new Set([user]))
+      if (known) known.push(user)
+      else users.set(ref, [user])
     }
   }
   for (const resource of desired.resources.values()) add(resource.ref, resource.refs)
-  for (const { resource } of live.entries.values()) add(resource.ref, resource.refs)
+  for (const { resource } of live.entries.values()) {
+    // The same resource refers to the same ones; of an estate almost all are the same.
+    if (desired.resources.get(resource.ref)?.specDigest !== resource.specDigest) add(resource.ref, resource.refs)
+  }
   return users
 }
 
-function closure(ref: Ref, users: ReadonlyMap<Ref, ReadonlySet<Ref>>): readonly Ref[] {
+function closure(ref: Ref, users: ReadonlyMap<Ref, readonly Ref[]>): readonly Ref[] {
   const seen = new Set([ref])
   // A set may grow while it is walked and is walked in the order of insertion: breadth first.
-  for (const next of seen) for (const user of [...(users.get(next) ?? [])].sort()) seen.add(user)
+  for (const next of seen) for (const user of (users.get(next) ?? []).toSorted()) seen.add(user)
   seen.delete(ref)
   return [...seen]
 }

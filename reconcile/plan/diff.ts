@@ -21,7 +21,7 @@ export interface DiffOptions {
 }
 
 export interface Diff {
-  /** One for each resource that is desired or owned, sorted by ref. */
+  /** One for each resource that is desired or owned: what changes, sorted by ref, and then what stays. */
   readonly changes: readonly Change[]
   /** Conflicts of ownership. */
   readonly issues: readonly Issue[]
@@ -30,17 +30,19 @@ export interface Diff {
 export function diff(desired: Desired, live: Manifest, options: DiffOptions): Diff {
   const { origin = 'git', prune = true, kinds } = options
   const changes: Change[] = []
+  const kept: Change[] = []
+  const add = (change: Change) => (change.op === 'keep' ? kept : changes).push(change)
   const issues: Issue[] = []
   for (const resource of desired.resources.values()) {
     const entry = live.entries.get(resource.ref)
     if (entry && entry.origin.from !== origin) issues.push(conflict(resource, entry.origin))
-    changes.push(entry ? compare(entry, resource, kinds.get(resource.kind)) : creation(resource))
+    add(entry ? compare(entry, resource, kinds.get(resource.kind)) : creation(resource))
   }
   for (const entry of live.entries.values()) {
-    if (entry.origin.from === origin && !desired.resources.has(entry.resource.ref)) changes.push(removal(entry, prune, desired.environment))
+    if (entry.origin.from === origin && !desired.resources.has(entry.resource.ref)) add(removal(entry, prune, desired.environment))
   }
   changes.sort((a, b) => (a.ref < b.ref ? -1 : 1))
-  return { changes: standsBehind(changes, desired, live), issues }
+  return { changes: [...standsBehind(changes, desired, live), ...kept], issues }
 }
 
 function creation(resource: DesiredResource): Change {
@@ -64,8 +66,8 @@ function removal(entry: Entry, prune: boolean, environment: string): Change {
 function compare(entry: Entry, after: DesiredResource, kind: Kind | undefined): Change {
   const before = entry.resource
   const digests = [before.effectiveDigest, after.effectiveDigest] as const
+  if (before.effectiveDigest === after.effectiveDigest && before.closed === after.closed) return keep(after, digests)
   const base = { at: after.at, digests }
-  if (before.effectiveDigest === after.effectiveDigest && before.closed === after.closed) return { ...blank('keep', after.ref), ...base }
   // Only what services connect to holds a connection; for the rest the digest is a matter of sharing, not of an interruption.
   const reconnects = before.instanceKey !== after.instanceKey && kind?.client !== null
   const isConnecting = (pointer: string) => reconnects && !kind?.inPlace.has(pointer.split('/')[1] ?? '')
@@ -125,6 +127,13 @@ export function positionOf(declaredAt: string): Position | null {
   const found = /^(.*):(\d+):(\d+)$/.exec(declaredAt)
   return found ? { path: found[1] ?? '', line: Number(found[2]), column: Number(found[3]) } : null
 }
+
+/** Written out, as there is one for almost every resource of an estate. */
+function keep({ ref, at }: DesiredResource, digests: Change['digests']): Change {
+  return { op: 'keep', ref, fields: none, reconnects: false, reasons: none, at, behind: none, digests }
+}
+
+const none: readonly never[] = Object.freeze([])
 
 function blank(op: Change['op'], ref: Ref): Omit<Change, 'at' | 'digests'> {
   return { op, ref, fields: [], reconnects: false, reasons: [], behind: [] }

@@ -42,7 +42,8 @@ export function makePlan(input: PlanInput): MadePlan {
     environment: desired.environment,
     revision: desired.revision,
     base: { serial: live.serial, generation: live.generation, revision: live.manifest.revision },
-    changes,
+    // What stays as it is fills no plan: it is counted, and named only where there is something to say about it.
+    changes: changes.filter(change => change.op !== 'keep' || change.reasons.length > 0),
     steps,
     summary: summaryOf(changes),
     issues: input.issues,

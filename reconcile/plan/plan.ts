@@ -42,6 +42,7 @@ export interface Plan {
   readonly environment: string
   readonly revision: Revision
   readonly base: { readonly serial: number; readonly generation: number; readonly revision: Revision | null }
+  /** Sorted by ref; a `keep` only where it has a reason, the others are counted in `summary`. */
   readonly changes: readonly Change[]
   readonly steps: readonly Step[]
   readonly summary: {

@@ -39,6 +39,7 @@ const rules: Readonly<Record<Hold['kind'], (judged: Case) => Hold | null>> = {
   approval: ({ policy, planId }) => (policy.auto ? null : { kind: 'approval', next: `plumb apply ${planId}` }),
   deletes: judged => {
     const deletes = judged.changes.filter(change => change.op === 'delete' && isDeclared(change.ref, judged)).length
+    if (deletes === 0) return null
     const owned = [...judged.live.manifest.entries.values()].filter(entry => entry.origin.from === judged.origin)
     const allowed = allowedDeletes(judged.policy.maxDeletes, owned.filter(entry => isDeclared(entry.resource.ref, judged)).length)
     if (deletes <= allowed || judged.confirmDeletes === deletes) return null
@@ -46,6 +47,7 @@ const rules: Readonly<Record<Hold['kind'], (judged: Case) => Hold | null>> = {
     return { kind: 'deletes', deletes, allowed, next: `plumb apply ${target} --confirm-deletes ${deletes}` }
   },
   marked: ({ marks, live, changes, policy }) => {
+    if (marks.length === 0) return null
     const after = new Map<string, string>([...live.manifest.entries].map(([ref, entry]) => [ref, entry.resource.effectiveDigest]))
     for (const { ref, digests } of changes) {
       if (digests[1] === null) after.delete(ref)
