@@ -63,9 +63,10 @@ export class Wrapped {
   readonly #adapter: Adapter
   readonly #declared: Declared
   readonly #surroundings: Surroundings
-  readonly #ending = new AbortController()
-  readonly #connection: Connection
   #status: Status
+  #connection: Connection | null = null
+  #ending: AbortController | null = null
+  #isEnding = false
   #pinging: Promise<Status> | null = null
   #watching = false
   #isWanted = false
@@ -76,12 +77,11 @@ export class Wrapped {
   constructor(adapter: Adapter, instance: unknown, declared: Declared, surroundings: Surroundings) {
     this.ref = declared.resource.ref
     this.instance = instance
-    this.traits = { ...defaultTraits, ...adapter.traits }
+    this.traits = adapter.traits ? { ...defaultTraits, ...adapter.traits } : defaultTraits
     this.#adapter = adapter
     this.#declared = declared
     this.#surroundings = surroundings
     this.#status = { ready: true, reason: null, since: surroundings.clock.now() }
-    this.#connection = { client: instance, status: () => this.#status }
   }
 
   /** Optimistic until the first ping ended. */
@@ -103,9 +103,20 @@ export class Wrapped {
 
   /** What one generation sees; the same object for every generation where the adapter makes no views. */
   view(declared: Declared, resolve: Resolve): unknown {
-    if (!this.#adapter.view) return this.canPing ? this.#connection : this.instance
+    if (!this.#adapter.view && !this.canPing) return this.instance
+    if (!this.#adapter.view) {
+      this.#connection ??= { client: this.instance, status: () => this.#status }
+      return this.#connection
+    }
     const view = this.#adapter.view(this.instance, declared, resolve)
     return this.canPing ? { client: view, status: () => this.#status } : view
+  }
+
+  /** Aborted by `close`. Made when it is first asked for, as most instances never wait for anything. */
+  get #endingSignal(): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (this.#isEnding) this.#ending.abort()
+    return this.#ending.signal
   }
 
   /** Checks the far end once; pings that overlap are one. Never rejects: the status has the reason. */
@@ -118,14 +129,14 @@ export class Wrapped {
 
   async #pingOnce(): Promise<Status> {
     const { ping } = this.#adapter
-    if (!ping || this.#ending.signal.aborted) return this.#status
+    if (!ping || this.#isEnding) return this.#status
     const ended = new AbortController()
-    const signal = AbortSignal.any([this.#ending.signal, ended.signal])
+    const signal = AbortSignal.any([this.#endingSignal, ended.signal])
     try {
       await Promise.race([ping.call(this.#adapter, this.instance, signal), this.#deadline(pingDeadlineMs, signal)])
       this.#become(null)
     } catch (error) {
-      if (!this.#ending.signal.aborted) this.#become(this.#reasonOf(error))
+      if (!this.#isEnding) this.#become(this.#reasonOf(error))
     } finally {
       ended.abort()
     }
@@ -156,7 +167,7 @@ export class Wrapped {
     this.#watching = true
     this.#pingAgain().catch(error => {
       // The only way out of the loop is the abort of `close`.
-      if (!this.#ending.signal.aborted) throw error
+      if (!this.#isEnding) throw error
     })
   }
 
@@ -164,9 +175,9 @@ export class Wrapped {
     for (let failures = 0; ; ) {
       failures = this.#status.ready ? 0 : failures + 1
       const pauseMs = failures === 0 ? readyPeriodMs : this.#backoffMs(failures)
-      await this.#surroundings.clock.sleep(pauseMs, this.#ending.signal)
+      await this.#surroundings.clock.sleep(pauseMs, this.#endingSignal)
       await this.ping()
-      this.#ending.signal.throwIfAborted()
+      this.#endingSignal.throwIfAborted()
     }
   }
 
@@ -187,7 +198,7 @@ export class Wrapped {
   }
 
   async #startOnce(attempt: number): Promise<void> {
-    if (!this.#isWanted || this.#isStarted || this.#ending.signal.aborted) return
+    if (!this.#isWanted || this.#isStarted || this.#isEnding) return
     try {
       await this.#adapter.start?.(this.instance)
       this.#isStarted = true
@@ -199,7 +210,7 @@ export class Wrapped {
   }
 
   #startLater(attempt: number): void {
-    this.#surroundings.clock.sleep(this.#backoffMs(attempt), this.#ending.signal).then(
+    this.#surroundings.clock.sleep(this.#backoffMs(attempt), this.#endingSignal).then(
       () => {
         this.#turn = this.#turn.then(() => this.#startOnce(attempt + 1))
       },
@@ -236,7 +247,8 @@ export class Wrapped {
   }
 
   async #closeOnce(): Promise<void> {
-    this.#ending.abort()
+    this.#isEnding = true
+    this.#ending?.abort()
     await this.stop()
     await this.#inTime('close', closeDeadlineMs, () => this.#adapter.close(this.instance))
   }

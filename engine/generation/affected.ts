@@ -2,7 +2,7 @@
 
 import type { Ref } from '../../schema/ref.ts'
 import type { Manifest } from './manifest.ts'
-import type { Slices } from './slice.ts'
+import { copiedMap, type Slices } from './slice.ts'
 
 export type Referrers = ReadonlyMap<Ref, ReadonlySet<Ref>>
 
@@ -12,7 +12,7 @@ export async function referrersAfter(
   manifest: Manifest,
   { touched, slices }: { readonly touched: Iterable<Ref>; readonly slices: Slices },
 ): Promise<Referrers> {
-  const referrers = new Map<Ref, ReadonlySet<Ref>>(base?.referrers)
+  const referrers = await copiedMap<Ref, ReadonlySet<Ref>>(base?.referrers, slices)
   const own = new Map<Ref, Set<Ref>>()
   const setOf = (referent: Ref) => {
     let set = own.get(referent)

@@ -13,7 +13,7 @@ import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
 import { BuiltGeneration, type Parts, type Shut } from './built.ts'
 import type { Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
-import { createSlices, type Slices } from './slice.ts'
+import { copiedMap, createSlices, type Slices } from './slice.ts'
 
 /** How many connections are opened and pinged at a time. */
 const concurrency = 32
@@ -144,10 +144,8 @@ class Build {
     const { base } = this.#request
     if (!base) return
     this.#shut = new Map(base.shut)
-    this.#instances = new Map(base.instances)
-    await this.#slices.rest()
-    this.#views = new Map(base.views)
-    await this.#slices.rest()
+    this.#instances = await copiedMap(base.instances, this.#slices)
+    this.#views = await copiedMap(base.views, this.#slices)
   }
 
   async #retainShared(touched: ReadonlySet<Ref>): Promise<void> {
@@ -255,17 +253,28 @@ class Build {
     })
     const required = fresh.filter(({ ref }) => this.#preflightOf(ref) === 'require')
     const warned = fresh.filter(({ ref }) => this.#preflightOf(ref) !== 'require')
-    const warnedPings = eachOf(warned, async ({ shared }) => {
+    const warnedPings = this.#eachOf(warned, async ({ shared }) => {
       await shared.wrapped.ping()
       shared.wrapped.watch()
     })
-    const requiredPings = eachOf(required, async ({ ref, shared }) => {
+    const requiredPings = this.#eachOf(required, async ({ ref, shared }) => {
       const status = await shared.wrapped.ping()
       if (!status.ready) this.#fail(ref, new Error(status.reason), true)
       shared.wrapped.watch()
     })
     await this.#orAborted(requiredPings)
     if (warned.length > 0) await settledWithin(warnedPings, warnPatienceMs, this.#request)
+  }
+
+  async #eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
+    const rest = items.values()
+    const work = async () => {
+      for (const item of rest) {
+        await act(item)
+        if (this.#slices.isSpent()) await this.#slices.rest()
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work))
   }
 
   #preflightOf(ref: Ref): unknown {
@@ -342,14 +351,6 @@ function isChanged(before: Entry | undefined, after: Entry): boolean {
 /** Instances are one where their keys are equal: by the adapter's `shareKey` across resources, else within the resource. */
 function keyOf({ resource }: Entry, { kind, adapter }: AdapterRow): string {
   return adapter.shareKey ? `${kind}:${adapter.shareKey(resource)}` : `${resource.ref}:${resource.instanceKey}`
-}
-
-async function eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
-  const rest = items.values()
-  const work = async () => {
-    for (const item of rest) await act(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work))
 }
 
 async function settledWithin(work: Promise<void>, ms: number, { surroundings, signal }: BuildRequest): Promise<void> {

@@ -219,11 +219,16 @@ test('buildGeneration() shares one instance between resources whose adapter says
 test('buildGeneration() that is aborted while a connection opens rejects at once and closes what arrives later', async () => {
   await using instances = new Instances()
   const gate = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
   const adapter = memoryAdapter()
   const prepare = adapter.prepare
-  adapter.prepare = (declared, surroundings) => gate.promise.then(() => prepare(declared, surroundings))
+  adapter.prepare = (declared, surroundings) => {
+    asked.resolve()
+    return gate.promise.then(() => prepare(declared, surroundings))
+  }
   const abort = new AbortController()
   const building = buildIn({ table: tableOf(rowOf('pool', adapter)), instances }, manifestOf(pool('a')), { signal: abort.signal })
+  await asked.promise
   abort.abort(new Error('a newer revision came'))
   await assert.rejects(building, /a newer revision came/)
   gate.resolve()
