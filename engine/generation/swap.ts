@@ -4,20 +4,21 @@
 // replaced, and its successor is built from what is current. Everything that changes what is live runs one after the other.
 
 import { failpoint } from '#failpoint'
+import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
 import { digestOf } from '../../schema/digest.ts'
-import { LinkError } from '../process/link.ts'
 import type { HistoryRow, Outcome, Store } from '../store/port.ts'
 import { applied, deltaBetween } from './applied.ts'
 import type { CurrentState } from './current.ts'
 import { CurrentError, writeCurrent } from './current.ts'
 import type { ApplyOutcome, ApplyRequest, LiveState, Phases, RollbackRequest } from './engine.ts'
+import { createFleet, type Preflight } from './fleet.ts'
 import type { Delta, Manifest } from './manifest.ts'
 import { emptyManifest } from './manifest.ts'
 import { collectManifests, readManifest, writeManifest } from './manifests.ts'
 import { pairsBetween } from './mark.ts'
 import { createTurns } from './turns.ts'
-import type { PrepareOrder, WorkerPort, Workers } from './workers.ts'
+import type { WorkerPort, Workers } from './workers.ts'
 
 export interface SwapOptions {
   readonly environment: string
@@ -56,8 +57,6 @@ interface Live extends CurrentState {
   readonly digest: string
 }
 
-type Preflight = PrepareOrder['preflight']
-
 interface Build extends Omit<ApplyRequest, 'baseSerial' | 'delta' | 'preflight'> {
   readonly preflight: Preflight
 }
@@ -69,12 +68,11 @@ interface Fallback {
   readonly contents: Manifest
 }
 
-const drainMs = 30_000
 const maxDraining = 4
-/** How long an apply waits for a worker where all are being replaced. */
-const workerWaitMs = 10_000
 /** Manifests of so many serials stay on disk for rollbacks. */
 const keptManifests = 20
+/** The end of a probation that the disk refused is tried again so much later. */
+const retryMs = 1_000
 const longestProbationMs = 24 * 3600 * 1000
 const crashesInProbation = 2
 
@@ -93,7 +91,13 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   const [newest] = await store.listHistory(1)
   let lastGeneration = Math.max(live?.generation ?? 0, newest?.generation ?? 0)
   let lastSerial = Math.max(live?.serial ?? 0, newest?.serial ?? 0)
-  const comingUp = new Map<WorkerPort, Promise<void>>()
+  const fleet = createFleet({
+    workers,
+    libraries: options.libraries,
+    live: () => live,
+    fallback: () => fallback,
+    isStopping: () => stopping,
+  })
   let stopping = false
 
   if (live) await resume(live)
@@ -103,9 +107,16 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     apply: request => turns.take(() => apply(request)),
     rollback: request => turns.take(() => rollback(request)),
     endProbation: () => turns.take(passProbation),
-    failProbation: reason => turns.take(() => swapBack(reason, 'plumb', 'failed-probation')).then(() => undefined),
+    failProbation: reason =>
+      turns
+        .take(() => swapBack(reason, 'plumb', 'failed-probation'))
+        // Its workers go on reporting: it is tried again.
+        .then(
+          () => undefined,
+          error => announce('store.failed', { reason: messageOf(error) }),
+        ),
     manifestOf,
-    bringUp,
+    bringUp: fleet.bringUp,
     probation: () => (live?.probationUntil ? { generation: live.generation, pairs: onTrial } : null),
     async [Symbol.asyncDispose]() {
       stopping = true
@@ -147,11 +158,11 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     if (reasons.length > 0) return refused('PREPARE_FAILED', reasons)
 
     const writing = writeManifest(dataDirectory, contents, live ? { base: { name: live.manifest }, delta } : null)
-    const prepared = await prepareAll({ generation, contents, delta, preflight: request.preflight, manifest: writing })
+    const prepared = await fleet.prepare({ generation, contents, delta, preflight: request.preflight, manifest: writing })
     watch.lap('prepare')
     if (prepared.kind === 'refused') {
       await writing.catch(() => undefined) // The refusal is told; an unnamed manifest is collected later.
-      return prepared
+      return refused('PREPARE_FAILED', prepared.reasons)
     }
     const previous = live
     const serial = lastSerial + 1
@@ -173,7 +184,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     } catch (error) {
       // Where the disk does not tell what it holds, only a restart that reads it can.
       if (error instanceof CurrentError && error.committed === 'unknown') return options.fail(error)
-      await abortAll(prepared.ready, generation)
+      await fleet.abort(prepared.ready, generation)
       throw new Error(
         `Cannot commit generation ${generation} as "current" cannot be written: ${messageOf(error)}; generation ${previous?.generation ?? 0} stays live`,
         { cause: error },
@@ -191,7 +202,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     }
     failpoint('swap.after')
     watch.lap('commit')
-    await activateAll(prepared.ready, generation, probationMs > 0)
+    await fleet.activate(prepared.ready, generation, probationMs > 0)
     watch.lap('activate')
     if (probationMs > 0) startProbation(probationMs)
     else fallback = null
@@ -200,100 +211,14 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     return { kind: 'live', serial, generation, phases: watch.laps }
   }
 
-  async function prepareAll(order: {
-    generation: number
-    contents: Manifest
-    delta: Delta
-    preflight: Preflight
-    manifest: Promise<string>
-  }): Promise<{ kind: 'ready'; ready: readonly WorkerPort[] } | Extract<ApplyOutcome, { kind: 'refused' }>> {
-    const isCurrent = (worker: WorkerPort) => worker.live === (live?.generation ?? 0)
-    await workers.until(list => list.some(isCurrent), workerWaitMs)
-    // Only workers that serve what is live vote; one that comes up meanwhile is built from what is current by then.
-    const accept = workers.list().filter(isCurrent)
-    if (accept.length === 0)
-      return refused('PREPARE_FAILED', ['Cannot prepare as no worker is connected; workers are started anew within a second, try again'])
-    const outcomes = await Promise.all(
-      accept.map(async worker => {
-        try {
-          await worker.prepare({
-            generation: order.generation,
-            manifest: await order.manifest,
-            base: live && { generation: live.generation, manifest: live.manifest },
-            delta: order.delta,
-            whole: order.contents,
-            ...frame(order.contents, order.preflight),
-          })
-          return { worker, reason: null, gone: false }
-        } catch (error) {
-          return { worker, reason: messageOf(error), gone: error instanceof LinkError }
-        }
-      }),
-    )
-    // A worker that died takes no part; its successor is built from what is current by then.
-    const refusals = outcomes.filter(outcome => outcome.reason !== null && !outcome.gone)
-    const ready = outcomes.filter(outcome => outcome.reason === null).map(outcome => outcome.worker)
-    if (refusals.length === 0 && ready.length > 0) return { kind: 'ready', ready }
-    await abortAll(ready, order.generation)
-    const told = refusals.length > 0 ? refusals : outcomes
-    return refused('PREPARE_FAILED', [...new Set(told.map(outcome => outcome.reason ?? ''))])
-  }
-
-  async function activateAll(ready: readonly WorkerPort[], generation: number, keepPrevious: boolean): Promise<void> {
-    await Promise.all(
-      workers.list().map(async worker => {
-        if (!ready.includes(worker)) return void bringUp(worker)
-        try {
-          await worker.activate(generation, { keepPrevious, drainMs })
-        } catch (error) {
-          worker.dismiss(`did not activate generation ${generation}: ${messageOf(error)}`)
-        }
-      }),
-    )
-  }
-
-  async function abortAll(ready: readonly WorkerPort[], generation: number): Promise<void> {
-    await Promise.all(
-      ready.map(worker =>
-        worker.abort(generation).catch(error => worker.dismiss(`did not abort generation ${generation}: ${messageOf(error)}`)),
-      ),
-    )
-  }
-
-  async function bringUp(worker: WorkerPort): Promise<void> {
-    const running = comingUp.get(worker)
-    if (running) return await running.then(() => bringUp(worker))
-    const climb = climbTo(worker)
-    comingUp.set(worker, climb)
-    await climb.finally(() => comingUp.delete(worker))
-  }
-
-  async function climbTo(worker: WorkerPort): Promise<void> {
-    while (live && worker.live !== live.generation && !stopping) {
-      const target = live
-      try {
-        if (!worker.holds(target))
-          await worker.prepare({
-            generation: target.generation,
-            manifest: target.manifest,
-            base: null,
-            delta: deltaBetween(emptyManifest, target.contents),
-            whole: target.contents,
-            // What was good is never refused for a far end that is away.
-            ...frame(target.contents, 'warn-all'),
-          })
-        // Never back to what was live a moment ago.
-        if (live.generation === target.generation) await worker.activate(target.generation, { keepPrevious: false, drainMs })
-      } catch (error) {
-        if (!(error instanceof LinkError)) worker.dismiss(`did not build generation ${target.generation}: ${messageOf(error)}`)
-        return
-      }
-    }
-  }
-
   function startProbation(ms: number): void {
     clearTimeout(probationTimer)
-    probationTimer = setTimeout(() => void turns.take(passProbation), ms)
+    probationTimer = setTimeout(() => {
+      turns.take(passProbation).catch(error => {
+        announce('store.failed', { reason: messageOf(error) })
+        startProbation(retryMs)
+      })
+    }, ms)
   }
 
   async function passProbation(): Promise<boolean> {
@@ -307,7 +232,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     fallback = null
     await store.setOutcome(live.serial, 'live')
     announce('probation.passed', { serial: live.serial, generation: live.generation })
-    if (old) await Promise.all(workers.list().map(worker => worker.drain(old.generation, drainMs).catch(() => undefined))) // A worker that is gone has nothing to drain.
+    if (old) await fleet.drain(old.generation)
     return true
   }
 
@@ -342,7 +267,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     live = { ...state, contents: back.contents, digest: history.digest }
     lastSerial = serial
     fallback = null
-    await activateAll(
+    await fleet.activate(
       workers.list().filter(worker => worker.holds(back)),
       back.generation,
       false,
@@ -455,20 +380,6 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     return null
   }
 
-  function frame(
-    contents: Manifest,
-    preflight: Preflight,
-  ): Pick<PrepareOrder, 'revision' | 'settings' | 'lockfile' | 'libraries' | 'preflight'> {
-    if (!contents.settings) throw new Error('A manifest that goes live has settings')
-    return {
-      revision: contents.revision,
-      settings: contents.settings,
-      lockfile: contents.lockfile,
-      libraries: options.libraries(contents.lockfile),
-      preflight,
-    }
-  }
-
   function historyRow(facts: {
     serial: number
     generation: number
@@ -520,8 +431,4 @@ function stopwatch(): { lap(phase: string): void; readonly laps: Phases } {
       at = next
     },
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -20,6 +20,8 @@ export interface WorkerPort {
   /** Rejects with the reasons of the worker, or LinkError when it is gone. */
   prepare(order: PrepareOrder): Promise<void>
   abort(generation: number): Promise<void>
+  /** Lets go of every build but these. */
+  keepOnly(generations: readonly number[]): Promise<void>
   activate(generation: number, options: { readonly keepPrevious: boolean; readonly drainMs: number }): Promise<void>
   drain(generation: number, deadlineMs: number): Promise<void>
   /** Generations that drain on it. */

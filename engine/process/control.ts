@@ -1,6 +1,7 @@
 // The engine in the control process: what is live, the one way to change it, and the workers that serve it.
 
 import { readFile, rm } from 'node:fs/promises'
+import { messageOf } from '../../adapters/redact.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
 import { type CurrentState, readCurrent } from '../generation/current.ts'
@@ -213,8 +214,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false // ESRCH: it is gone
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../adapters/clock.ts'
 import type { Log, Surroundings } from '../../adapters/port.ts'
+import { messageOf } from '../../adapters/redact.ts'
 import { adapterTable } from '../../adapters/table.ts'
 import type { KindName } from '../../schema/ref.ts'
 import { createUnsealer, type Unsealer } from '../../schema/seal.ts'
@@ -225,8 +226,4 @@ function clientKinds(vocabulary: Vocabulary): ReadonlyMap<string, readonly KindN
   for (const kind of vocabulary.kinds.values())
     if (kind.client) kinds.set(kind.client.method, [...(kinds.get(kind.client.method) ?? []), kind.name])
   return kinds
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

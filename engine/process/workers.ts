@@ -158,6 +158,13 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
         await link.call('prepare', { generation: order.generation }, { timeoutMs: prepareTimeoutMs })
         held.set(order.generation, order.manifest)
       },
+      async keepOnly(generations) {
+        for (const generation of [...held.keys()]) {
+          if (generation === live || generations.includes(generation)) continue
+          held.delete(generation)
+          await link.call('abort', { generation })
+        }
+      },
       async abort(generation) {
         held.delete(generation)
         await link.call('abort', { generation })
