@@ -84,6 +84,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         modules: services.modules,
         settings: found.environment.settings,
         lockfile: services.lockfile,
+        ref: found.environment.inputs.ref,
         digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
   return { desired, issues, explain: ref => explained(rendered.get(ref), chains.get(ref)) }

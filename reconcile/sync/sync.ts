@@ -161,7 +161,7 @@ function remember({ state, options }: Attempt, key: string | null): void {
 async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
   const { pass, state, phases, conditions, options } = attempt
   const { source, engine, clock } = options
-  const head = await timed('head', attempt, () => source.head())
+  const head = await timed('head', attempt, () => orAborted(source.head(), options.signal))
   attempt.revision = head
   attempt.key = await keyOf(head, options)
   if (attempt.key === state.seen) return { kind: 'nothing', isUnchanged: true, revision: head, phases }
@@ -172,7 +172,7 @@ async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
     return look(attempt, tries)
   }
   await begin(attempt)
-  const revision = await timed('fetch', attempt, () => source.fetch())
+  const revision = await timed('fetch', attempt, () => orAborted(source.fetch(), options.signal))
   attempt.revision = revision
   if (revision !== head) attempt.key = await keyOf(revision, options)
   const tree = await timed('tree', attempt, () => source.tree(revision))
@@ -341,5 +341,18 @@ async function timed<T>(phase: string, { phases }: Attempt, run: () => Promise<T
     return await run()
   } finally {
     phases[phase] = Math.round((performance.now() - startedAt) * 10) / 10
+  }
+}
+
+/** A remote that does not answer must not keep the server from stopping. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw signal.reason
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
