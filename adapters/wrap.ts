@@ -13,6 +13,9 @@ const firstRetryMs = 250
 const longestRetryMs = 5_000
 const closeDeadlineMs = 10_000
 
+/** Why a wait of ours ends early. One for all: making an error for each costs more than the ping of a near peer. */
+const over = new Error('The wait is over')
+
 /** `since` is in milliseconds of the clock. */
 export type Status =
   | { readonly ready: true; readonly reason: null; readonly since: number }
@@ -44,7 +47,7 @@ async function prepareInTime(adapter: Adapter, prepared: Promise<unknown>, surro
   try {
     return await Promise.race([prepared, deadline])
   } finally {
-    settled.abort()
+    settled.abort(over)
     if (isLate) closeWhenPrepared(adapter, prepared, surroundings)
   }
 }
@@ -67,6 +70,7 @@ export class Wrapped {
   #connection: Connection | null = null
   #ending: AbortController | null = null
   #isEnding = false
+  #pingEnded: AbortController | null = null
   #pinging: Promise<Status> | null = null
   #watching = false
   #isWanted = false
@@ -115,7 +119,7 @@ export class Wrapped {
   /** Aborted by `close`. Made when it is first asked for, as most instances never wait for anything. */
   get #endingSignal(): AbortSignal {
     this.#ending ??= new AbortController()
-    if (this.#isEnding) this.#ending.abort()
+    if (this.#isEnding) this.#ending.abort(over)
     return this.#ending.signal
   }
 
@@ -131,14 +135,14 @@ export class Wrapped {
     const { ping } = this.#adapter
     if (!ping || this.#isEnding) return this.#status
     const ended = new AbortController()
-    const signal = AbortSignal.any([this.#endingSignal, ended.signal])
+    this.#pingEnded = ended
     try {
-      await Promise.race([ping.call(this.#adapter, this.instance, signal), this.#deadline(pingDeadlineMs, signal)])
+      await Promise.race([ping.call(this.#adapter, this.instance, ended.signal), this.#deadline(pingDeadlineMs, ended.signal)])
       this.#become(null)
     } catch (error) {
       if (!this.#isEnding) this.#become(this.#reasonOf(error))
     } finally {
-      ended.abort()
+      ended.abort(over)
     }
     return this.#status
   }
@@ -248,7 +252,8 @@ export class Wrapped {
 
   async #closeOnce(): Promise<void> {
     this.#isEnding = true
-    this.#ending?.abort()
+    this.#ending?.abort(over)
+    this.#pingEnded?.abort(over)
     await this.stop()
     await this.#inTime('close', closeDeadlineMs, () => this.#adapter.close(this.instance))
   }
@@ -261,7 +266,7 @@ export class Wrapped {
     } catch (error) {
       this.#surroundings.log.warn({ ref: this.ref, reason: this.#reasonOf(error) }, `Cannot ${what} "${this.ref}" in time`)
     } finally {
-      settled.abort()
+      settled.abort(over)
     }
   }
 }
