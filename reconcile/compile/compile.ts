@@ -6,7 +6,7 @@ import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
 import type { Json } from '../../schema/json.ts'
-import type { KindName, Ref } from '../../schema/ref.ts'
+import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
 import type { Kind, Vocabulary } from '../../schema/vocabulary.ts'
 import type { Tree } from '../source/tree.ts'
 import type { Compiled, CompiledServices, Desired, DesiredResource } from './desired.ts'
@@ -19,7 +19,7 @@ import { overlayLayers } from './overlay.ts'
 import { resolveRefs } from './refs.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
 import type { OpenSecrets, SecretSource } from './secrets.ts'
-import { judgeUses, serviceResources } from './service-resources.ts'
+import { judgeUses, serviceKind, serviceResources } from './service-resources.ts'
 
 export interface CompileOptions {
   readonly vocabulary: Vocabulary
@@ -63,7 +63,9 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   const rendered = renderAll(chains, found.environment, secrets.source, options)
 
   const fromCode = serviceResources(services, options.vocabulary)
-  const known = { has: (ref: Ref) => chains.has(ref) || fromCode.has(ref), keys: () => [...chains.keys(), ...fromCode.keys()] }
+  // A name may be declared in a file that could not be read; the flaw of that file is the one to tell.
+  const mayExist = (ref: Ref) => services.isPartial === true && partsOf(ref).kind === serviceKind
+  const known = { has: (ref: Ref) => chains.has(ref) || fromCode.has(ref) || mayExist(ref), keys: () => [...chains.keys(), ...fromCode.keys()] }
   const resources = new Map<Ref, DesiredResource>()
   for (const [ref, one] of rendered) {
     const resolved = resolveRefs(one, chains.get(ref) ?? [], known)
@@ -87,7 +89,14 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         ref: found.environment.inputs.ref,
         digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
-  return { desired, issues, explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+  return { desired, issues: issues.sort(byPlace), explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+}
+
+/** File by file, from top to bottom; what has no place comes first. */
+function byPlace({ at: one }: Issue, { at: other }: Issue): number {
+  if (!one || !other) return Number(one !== undefined) - Number(other !== undefined)
+  if (one.path !== other.path) return one.path < other.path ? -1 : 1
+  return one.line - other.line || one.column - other.column
 }
 
 function servicesDirectory(directory: string, services: string): string {

@@ -74,4 +74,6 @@ export interface CompiledServices {
   readonly modules: ReadonlyMap<Digest, Module>
   readonly issues: readonly Issue[]
   readonly lockfile: Digest | null
+  /** Some files could not be read, so there may be more services than these. */
+  readonly isPartial?: boolean
 }

@@ -37,7 +37,7 @@ export function overlayLayers(layers: readonly LayerItems[]): Overlaid {
           place(item, chains)
         }
       }
-    issues.push(...withoutBase(baseless, chains, seen))
+    issues.push(...withoutBase(baseless, chains, layer.name))
   }
   return { chains, issues }
 }
@@ -116,13 +116,13 @@ function duplicate(item: Item, twin: Item): Issue {
 }
 
 /** An overlay item without a base is a create; one that looks like a misspelt change is flagged, and so is one that removes nothing. */
-function withoutBase(items: readonly Item[], chains: ReadonlyMap<Ref, readonly Item[]>, ownLayer: ReadonlyMap<Ref, Item>): Issue[] {
+function withoutBase(items: readonly Item[], chains: ReadonlyMap<Ref, readonly Item[]>, layer: string): Issue[] {
   const issues: Issue[] = []
   const namesByKind = new Map<KindName, string[]>()
   if (items.length > 0)
-    for (const ref of chains.keys()) {
+    for (const [ref, [lowest]] of chains) {
+      if (lowest?.layer === layer) continue
       const { kind, name } = partsOf(ref)
-      if (ownLayer.has(ref)) continue
       const names = namesByKind.get(kind)
       if (names) names.push(name)
       else namesByKind.set(kind, [name])

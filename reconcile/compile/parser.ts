@@ -20,6 +20,8 @@ interface Job {
   readonly id: number
   readonly bytes: Uint8Array
   readonly settle: (answer: ParseAnswer) => void
+  /** Its process was lost once before, for a reason of its own or of the machine. */
+  readonly isRetry: boolean
 }
 
 /** Starts its process with the first file and keeps it; an idle one does not keep the program alive. */
@@ -28,6 +30,7 @@ export class Parser {
   readonly #waiting: Job[] = []
   #running: Job[] = []
   #child: ChildProcess | null = null
+  #hasAnswered = false
   #timer: NodeJS.Timeout | null = null
   #nextId = 0
   #closed = false
@@ -39,7 +42,7 @@ export class Parser {
   parse(bytes: Uint8Array): Promise<ParseAnswer> {
     if (this.#closed) return Promise.reject(new Error('Cannot parse as the parser is closed'))
     return new Promise(settle => {
-      this.#waiting.push({ id: this.#nextId++, bytes, settle })
+      this.#waiting.push({ id: this.#nextId++, bytes, settle, isRetry: false })
       this.#fill()
     })
   }
@@ -67,7 +70,8 @@ export class Parser {
       const job = this.#waiting.shift()
       if (!job) break
       this.#running.push(job)
-      this.#started().send({ id: job.id, bytes: job.bytes }, error => error && this.#lost(this.#child))
+      const child = this.#started()
+      child.send({ id: job.id, bytes: job.bytes }, error => error && this.#lost(child))
     }
     this.#watch()
   }
@@ -91,6 +95,7 @@ export class Parser {
     const job = this.#running.find(running => running.id === id)
     if (!job) return
     this.#running = this.#running.filter(running => running !== job)
+    this.#hasAnswered = true
     job.settle({ text, complete: true })
     this.#fill()
   }
@@ -100,7 +105,7 @@ export class Parser {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     const busy = this.#running.length > 0
-    if (busy) this.#timer = setTimeout(() => this.#child?.kill('SIGKILL'), this.#deadlineMs + startMs)
+    if (busy) this.#timer = setTimeout(() => this.#expire(), this.#deadlineMs + (this.#hasAnswered ? 0 : startMs))
     if (busy) {
       this.#child?.ref()
       this.#child?.channel?.ref()
@@ -110,20 +115,26 @@ export class Parser {
     }
   }
 
-  /** The process is gone: the oldest file is what it worked on and is refused; the others go to a new process. */
-  #lost(child: ChildProcess | null): void {
-    if (child !== this.#child || child === null) return
+  #expire(): void {
+    const [slow, ...others] = this.#running
+    this.#running = others
+    slow?.settle(refusedAsSlow)
+    this.#child?.kill('SIGKILL')
+  }
+
+  /** The process is gone: what it worked on is tried once more, as the machine may have killed it; the others go on in a new process. */
+  #lost(child: ChildProcess): void {
+    if (child !== this.#child) return
     this.#child = null
+    this.#hasAnswered = false
     child.kill('SIGKILL')
     const [culprit, ...innocent] = this.#running
     this.#running = []
     this.#waiting.unshift(...innocent)
-    culprit?.settle({ text: JSON.stringify({ kind: 'refused', refusals: [tooSlow] }), complete: false })
-    if (this.#closed)
-      for (const job of this.#waiting.splice(0))
-        job.settle({ text: JSON.stringify({ kind: 'refused', refusals: [tooSlow] }), complete: false })
-    else this.#fill()
-    if (this.#timer && this.#running.length === 0) clearTimeout(this.#timer)
+    if (culprit?.isRetry) culprit.settle(refusedAsSlow)
+    else if (culprit) this.#waiting.unshift({ ...culprit, isRetry: true })
+    if (this.#closed) for (const job of this.#waiting.splice(0)) job.settle(refusedAsSlow)
+    this.#fill()
   }
 }
 
@@ -139,3 +150,5 @@ const tooSlow: Refusal = {
   line: 1,
   column: 1,
 }
+
+const refusedAsSlow: ParseAnswer = { text: JSON.stringify({ kind: 'refused', refusals: [tooSlow] }), complete: false }

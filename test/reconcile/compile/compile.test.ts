@@ -161,6 +161,18 @@ test('compile() refuses a file above the limit of bytes without reading it', asy
   assert.deepEqual(placesOf(issues), ['YAML_LIMIT dev/big.yaml:1:1'])
 })
 
+test('compile() judges no name of a service while a file of service code cannot be read', async () => {
+  const unread = { severity: 'error', code: 'TYPESCRIPT_SYNTAX', message: 'Cannot read it' } as const
+  const options = { vocabulary, policy: null, secrets: noSecrets, env: {}, keys: null, documents }
+  const compileWith = (isPartial: boolean) =>
+    compile(memoryTree(devEstate(channel())), 'dev', {
+      ...options,
+      services: async () => ({ services: [], modules: new Map(), issues: isPartial ? [unread] : [], lockfile: null, isPartial }),
+    })
+  assert.deepEqual((await compileWith(true)).issues, [unread])
+  assert.deepEqual((await compileWith(false)).issues.map(({ code }) => code), ['UNRESOLVED_REF'])
+})
+
 test('compile() reads nothing again that it has read before', async () => {
   const tree = memoryTree(devEstate(channel()))
   await using own = new DocumentCache({ directory: null })
@@ -294,7 +306,7 @@ for (const [what, files, expected] of [
   ['what extends it', { extends: '[../base]', base: 'environment: base\nextends: [../dev]\n' }, 'EXTENDS_CYCLE base/environment.yaml:2:11'],
 ] as const)
   test(`compile() refuses an environment that extends ${what}`, async () => {
-    const base = 'base' in files ? { 'environments/base/environment.yaml': files.base } : {}
+    const base: Record<string, string> = 'base' in files ? { 'environments/base/environment.yaml': files.base } : {}
     const estate = {
       ...devEstate(channel(), `${environmentYaml}extends: ${files.extends}\n`),
       ...base,

@@ -4,6 +4,7 @@ import { type CompileOptions, compile } from '../../../reconcile/compile/compile
 import type { Compiled, CompiledService, CompiledServices, DesiredResource } from '../../../reconcile/compile/desired.ts'
 import type { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
 import { createSecrets } from '../../../reconcile/compile/secrets.ts'
+import { digestOfBytes } from '../../../schema/digest.ts'
 import type { Issue } from '../../../schema/issue.ts'
 import { parseRef } from '../../../schema/ref.ts'
 import { builtinVocabulary, type Vocabulary } from '../../../schema/vocabulary.ts'
@@ -15,6 +16,7 @@ export interface EstateOptions extends Partial<Omit<CompileOptions, 'documents' 
   readonly documents: DocumentCache
   readonly environment?: string
   readonly services?: readonly (string | Partial<CompiledService>)[]
+  readonly lockfile?: string
 }
 
 /** Values of process variables in these tests; what a test prints must never show one. */
@@ -26,7 +28,7 @@ export const processEnv = {
 }
 
 export function compileFiles(files: Readonly<Record<string, string>>, options: EstateOptions): Promise<Compiled> {
-  const { environment = 'dev', services = ['client.get'], ...rest } = options
+  const { environment = 'dev', services = ['client.get'], lockfile, ...rest } = options
   return compile(memoryTree(files), environment, {
     vocabulary,
     policy: null,
@@ -34,7 +36,7 @@ export function compileFiles(files: Readonly<Record<string, string>>, options: E
     env: processEnv,
     keys: { digestKey: Buffer.alloc(32, 7) },
     ...rest,
-    services: async () => compiledServices(services),
+    services: async () => ({ ...compiledServices(services), lockfile: lockfile === undefined ? null : digestOfBytes(lockfile) }),
   })
 }
 
