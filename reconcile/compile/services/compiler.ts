@@ -41,7 +41,7 @@ export interface ServiceCompiler extends AsyncDisposable {
 }
 
 // Raised whenever facts, models or modules come out differently for the same contents.
-const format = 1
+const format = 2
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
   const cache = new ResultCache(cacheDirectory, `${format} ${esbuildVersion}`)
@@ -81,6 +81,7 @@ export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: S
         modules: new Map(modules.modules.map((module): [Digest, Module] => [module.digest, module])),
         issues: distinct([...issues, ...importIssues(graph, libraries), ...libraries.issues]),
         lockfile: libraries.lockfile,
+        isPartial: [...graph.values()].some(({ facts }) => facts.flaws.some(({ code }) => code === 'TYPESCRIPT_SYNTAX')),
       }
     },
     async checkTypes(tree, directory, options) {

@@ -26,7 +26,7 @@ function syntaxErrors(file: ts.SourceFile): Flaw[] {
   const { parseDiagnostics = [] } = file as { parseDiagnostics?: readonly ts.DiagnosticWithLocation[] }
   return parseDiagnostics.map(found => ({
     code: 'TYPESCRIPT_SYNTAX',
-    message: `Cannot read ${file.fileName} as TypeScript: ${ts.flattenDiagnosticMessageText(found.messageText, ' ')}`,
+    message: `Cannot read it as TypeScript: ${ts.flattenDiagnosticMessageText(found.messageText, ' ').replace(/\.$/, '')}; correct the syntax here`,
     ...placeOf(file, found.start),
   }))
 }

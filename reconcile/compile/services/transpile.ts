@@ -55,7 +55,7 @@ function isTransformFailure(error: unknown): error is TransformFailure {
 function flawOf(path: string, { text, location }: Message): Flaw {
   return {
     code: 'TYPESCRIPT_SYNTAX',
-    message: `Cannot compile ${path}: ${text}`,
+    message: `Cannot read it as TypeScript: ${text}; correct the code here`,
     line: location?.line ?? 1,
     column: (location?.column ?? 0) + 1,
   }

@@ -116,6 +116,12 @@ describe('an issue tells', () => {
   ] as const)
     test(what, async () => assert.deepEqual(shown((await compileOne(code)).issues), expected))
 
+  test('that there may be more services than could be read', async () => {
+    const code = `${head}export const s = service({ name: 'a', handle: () => 1 })`
+    assert.equal((await compileOne(code)).isPartial, false)
+    assert.equal((await compileOne(code, { 'services/broken.ts': '{' })).isPartial, true)
+  })
+
   test('both places of a name that stands twice', async () => {
     const code = `${head}export const s = service({ name: 'a', handle: () => 1 })`
     const { issues } = await compile({ 'services/a.ts': code, 'services/b.ts': code })
