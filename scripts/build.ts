@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const floors = ['schema', 'adapters', 'engine', 'reconcile', 'cli']
 
-/** Replaces what is in `directory`. Throws where the compiler finds an error; it has printed it then. */
+/** Replaces what is in `directory`. Where the compiler finds an error it has said so, and the process ends with its status. */
 export function build(directory: string): void {
   rmSync(directory, { recursive: true, force: true })
   compile(directory)
@@ -23,7 +23,8 @@ function compile(directory: string): void {
   const compiler = join(root, 'node_modules/typescript-7/bin/tsc')
   const args = [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', directory]
   const { status, error } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
-  if (status !== 0) throw new Error('Cannot build as the compiler found errors: see above', { cause: error })
+  if (error) throw error
+  if (status !== 0) process.exit(status ?? 1)
 }
 
 /** What the compiler does not emit: schemas that are read at run time, and plain JavaScript. */
