@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { adapterTable } from '../../adapters/table.ts'
+import { channelRow } from '../../engine/plane/channel.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { kindName } from '../../schema/ref.ts'
 import { adapterConformance, type Subject } from '../conformance/adapter.ts'
@@ -12,7 +13,7 @@ function subjectOf(
   specOf: (port: number) => JsonObject,
   rest: Partial<Subject> & { secrets?: Record<string, string> } = {},
 ): Subject {
-  const row = adapterTable().get(kindName(kind))
+  const row = adapterTable([channelRow]).get(kindName(kind))
   if (!row) throw new Error(`no row for ${kind}`)
   const { secrets = {}, ...subject } = rest
   return {
@@ -27,6 +28,7 @@ function subjectOf(
 
 adapterConformance('security', () => subjectOf('security', () => ({ type: 'apikey' }), { secrets: { '/password': 'correct horse' } }))
 adapterConformance('groups', () => subjectOf('groups', () => ({ members: [] })))
+adapterConformance('channel_rest', () => subjectOf('channel_rest', () => ({ service: 'orders.get', url_path: '/orders' })))
 adapterConformance('outgoing_rest', async () => {
   const server = createServer((_request, response) => response.end('{}'))
   server.listen(0, '127.0.0.1')
