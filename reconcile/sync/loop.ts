@@ -3,7 +3,8 @@
 
 import { CronExpressionParser } from 'cron-parser'
 import type { Clock } from '../../adapters/port.ts'
-import type { Sync, SyncOutcome } from './sync.ts'
+import type { SyncOutcome } from './outcome.ts'
+import type { Sync } from './sync.ts'
 
 export interface LoopOptions {
   readonly sync: Sync

@@ -17,11 +17,12 @@ import { SourceError } from '../source/source-error.ts'
 import type { Tree } from '../source/tree.ts'
 import { uploadTree } from '../source/upload.ts'
 import { createHistory } from './history.ts'
+import { describe } from './outcome.ts'
 import type { CompileTree } from './policy.ts'
 import type { Choke, Proposal } from './propose.ts'
 import { resourceOf, resourcesOf } from './resources.ts'
 import { rollBack } from './rollback.ts'
-import { describe, type Sync } from './sync.ts'
+import type { Sync } from './sync.ts'
 
 export interface OperationsOptions {
   readonly environment: string
@@ -43,6 +44,8 @@ export function createOperations(options: OperationsOptions): Operations {
   const { environment, engine, store, clock, choke, compile, source, sync } = options
   const history = createHistory(store, source)
   const live = () => engine.live().manifest
+  // What was done by hand changes what the source is measured against; nobody waits for the pass, and it never rejects.
+  const lookAgain = (actor: Actor) => void sync?.run({ actor: actor.name })
   return {
     async status() {
       const state = engine.status()
@@ -84,7 +87,9 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async applyPlan({ id, confirmDeletes }, actor) {
       const proposal = await choke.proposeStored({ id, actor: actor.name, ...(confirmDeletes === undefined ? {} : { confirmDeletes }) })
-      return carryOut(proposal, actor, options, id)
+      const answer = await carryOut(proposal, actor, options, id)
+      lookAgain(actor)
+      return answer
     },
     async applyTree({ files, confirmDeletes }, actor) {
       const compiled = await compile(treeOf(files))
@@ -132,7 +137,9 @@ export function createOperations(options: OperationsOptions): Operations {
     history: page => history.list(page),
     async rollback({ to, reason }, actor) {
       const request = { actor: actor.name, reason: reason ?? 'rollback', ...(to === undefined ? {} : { to }) }
-      return { outcome: plain(await rollBack(request, options)) }
+      const outcome = await rollBack(request, options)
+      if (outcome.kind === 'live') lookAgain(actor)
+      return { outcome: plain(outcome) }
     },
     async invoke(invocation) {
       const outcome = await engine.invoke(invocation)

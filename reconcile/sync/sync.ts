@@ -2,19 +2,14 @@
 // disturbs what is live: whatever goes wrong is an outcome, told once. Passes run one at a time; a call that comes while one runs is
 // answered by the pass after it, so that what was pushed before the call is seen.
 
-import { createHash } from 'node:crypto'
 import type { Clock } from '../../adapters/port.ts'
-import type { ApplyOutcome, Condition, Engine, Phases } from '../../engine/generation/engine.ts'
+import type { ApplyOutcome, Condition, Engine } from '../../engine/generation/engine.ts'
 import type { Store } from '../../engine/store/port.ts'
-import type { Issue } from '../../schema/issue.ts'
-import { issue } from '../../schema/issue.ts'
-import type { JsonObject } from '../../schema/json.ts'
 import type { Revision } from '../../schema/ref.ts'
 import type { Compiled } from '../compile/desired.ts'
-import type { Hold } from '../plan/plan.ts'
 import type { Source } from '../source/source.ts'
-import { SourceError, type SourceFault } from '../source/source-error.ts'
 import { Conditions } from './conditions.ts'
+import { describeBriefly, digestOfOutcome, eventOf, failureOf, type SyncOutcome, stallOf } from './outcome.ts'
 import type { CompileTree } from './policy.ts'
 import { pollUntil } from './poll.ts'
 import { type Choke, type Proposal, planLifeMs } from './propose.ts'
@@ -31,23 +26,6 @@ export interface SyncOptions {
   readonly signal: AbortSignal
 }
 
-export type SyncOutcome = { readonly revision: Revision | null; readonly phases: Phases } & (
-  | { readonly kind: 'live'; readonly serial: number; readonly generation: number }
-  /** `isUnchanged`: there was nothing new to look at. */
-  | { readonly kind: 'nothing'; readonly isUnchanged: boolean }
-  | { readonly kind: 'held'; readonly plan: string; readonly holds: readonly Hold[] }
-  /** The revision cannot go live. `isFinal`: not before it changes. */
-  | {
-      readonly kind: 'refused'
-      readonly code: string
-      readonly reasons: readonly string[]
-      readonly issues: readonly Issue[]
-      readonly isFinal: boolean
-    }
-  /** The source, or the world, failed. */
-  | { readonly kind: 'failed'; readonly fault: SourceFault | 'internal'; readonly reasons: readonly string[]; readonly retryable: boolean }
-)
-
 export interface Sync {
   /** Runs a pass that begins after this call. `force` looks again at what is unchanged. Never rejects. */
   run(pass: { readonly actor: string; readonly force?: boolean }): Promise<SyncOutcome>
@@ -59,11 +37,13 @@ export interface Sync {
 }
 
 // A base that moved between proposal and apply is looked at again; a third time is left to the next pass.
-const maxAttempts = 3
+const maxStale = 3
+// Drains end by their deadline; meanwhile the newest revision is looked for, at a pace that costs nothing.
+const busyMs = 250
 
 export function createSync(options: SyncOptions): Sync {
   const conditions = new Conditions()
-  const state: State = { seen: null, lookAgainAt: 0, last: null, compiled: null, told: '', started: '' }
+  const state: State = { seen: null, verdict: null, lookAgainAt: 0, last: null, compiled: null, told: '', started: '' }
   const turns: Turns = { running: null, next: null, isForced: false }
   const start = (pass: Pass): Promise<SyncOutcome> => {
     turns.running = runPass(pass, state, conditions, options).finally(() => {
@@ -108,12 +88,16 @@ interface Turns {
   isForced: boolean
 }
 
+type Told = SyncOutcome & { readonly at: string }
+
 interface State {
   /** What the last finished pass looked at. */
   seen: string | null
+  /** What was said of it. */
+  verdict: Told | null
   /** When even what was seen is looked at again: a plan that waits has expired. Milliseconds. */
   lookAgainAt: number
-  last: (SyncOutcome & { at: string }) | null
+  last: Told | null
   compiled: Compiled | null
   /** The last failure that was told, so that it is told once. */
   told: string
@@ -123,14 +107,24 @@ interface State {
 
 async function runPass(pass: Pass, state: State, conditions: Conditions, options: SyncOptions): Promise<SyncOutcome> {
   const phases: Record<string, number> = {}
-  const attempt: Attempt = { pass, state, phases, revision: null, key: '', conditions, options, startedAt: options.clock.now() }
+  const attempt: Attempt = {
+    pass,
+    state,
+    phases,
+    revision: null,
+    key: '',
+    conditions,
+    options,
+    startedAt: options.clock.now(),
+    isRepeated: false,
+  }
   let outcome: SyncOutcome
   try {
     if (pass.force || state.lookAgainAt <= attempt.startedAt) state.seen = null
-    outcome = await look(attempt, 1)
+    outcome = await look(attempt)
   } catch (error) {
     outcome = failureOf(error, attempt)
-    if (outcome.kind === 'refused') remember(attempt, attempt.key)
+    if (outcome.kind === 'refused') remember(attempt, attempt.key, outcome)
   }
   try {
     await tell(outcome, attempt)
@@ -151,44 +145,65 @@ interface Attempt {
   readonly conditions: Conditions
   readonly options: SyncOptions
   readonly startedAt: number
+  /** Nothing was new: what is said was said before. */
+  isRepeated: boolean
 }
 
-function remember({ state, options }: Attempt, key: string | null): void {
+function remember({ state, options }: Attempt, key: string | null, verdict: SyncOutcome | null): void {
+  const now = options.clock.now()
   state.seen = key
-  state.lookAgainAt = options.clock.now() + planLifeMs
+  state.verdict = verdict && { ...verdict, at: new Date(now).toISOString() }
+  state.lookAgainAt = now + planLifeMs
 }
 
-async function look(attempt: Attempt, tries: number): Promise<SyncOutcome> {
-  const { pass, state, phases, conditions, options } = attempt
-  const { source, engine, clock } = options
-  const head = await timed('head', attempt, () => orAborted(source.head(), options.signal))
-  attempt.revision = head
-  attempt.key = await keyOf(head, options)
-  if (attempt.key === state.seen) return { kind: 'nothing', isUnchanged: true, revision: head, phases }
-  // The live generation proves itself before the next one may be built; the newest revision is taken afterwards.
-  if (engine.live().probationUntil !== null) {
-    conditions.set('Reconciling', true, 'AwaitingProbation', clock.now())
-    await timed('probation', attempt, () => pollUntil(() => engine.live().probationUntil === null, { clock, signal: options.signal }))
-    return look(attempt, tries)
+async function look(attempt: Attempt): Promise<SyncOutcome> {
+  const { state, conditions, options } = attempt
+  const { engine, clock, signal } = options
+  for (let stale = 0; ; ) {
+    const head = await timed('head', attempt, () => orAborted(options.source.head(), signal))
+    attempt.revision = head
+    attempt.key = await keyOf(head, options)
+    if (attempt.key === state.seen) return seenBefore(attempt)
+    // The live generation proves itself before the next one may be built; the newest revision is taken afterwards.
+    if (engine.live().probationUntil !== null) {
+      conditions.set('Reconciling', true, 'AwaitingProbation', clock.now())
+      await timed('probation', attempt, () => pollUntil(() => engine.live().probationUntil === null, { clock, signal }))
+      continue
+    }
+    await begin(attempt)
+    const outcome = await advance(head, attempt)
+    if (outcome.kind === 'refused' && outcome.code === 'BUSY') {
+      conditions.set('Reconciling', true, 'AwaitingDrain', clock.now())
+      await timed('drain', attempt, () => clock.sleep(busyMs, signal))
+      continue
+    }
+    if (outcome.kind === 'refused' && outcome.code === 'STALE' && ++stale < maxStale) continue
+    if (outcome.kind === 'refused' && !outcome.isFinal) remember(attempt, null, null)
+    // After an apply the serial is another one, and the key with it.
+    else remember(attempt, outcome.kind === 'live' && outcome.revision ? await keyOf(outcome.revision, options) : attempt.key, outcome)
+    return outcome
   }
-  await begin(attempt)
-  const revision = await timed('fetch', attempt, () => orAborted(source.fetch(), options.signal))
+}
+
+/** What was said of the same revision before, where it waits or was refused: asked again, the answer is not that all is well. */
+function seenBefore(attempt: Attempt): SyncOutcome {
+  const { state, revision, phases } = attempt
+  attempt.isRepeated = true
+  if (state.verdict?.kind === 'held' || state.verdict?.kind === 'refused') return { ...state.verdict, phases }
+  return { kind: 'nothing', isUnchanged: true, revision, phases }
+}
+
+async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
+  const { pass, state, options } = attempt
+  const revision = await timed('fetch', attempt, () => orAborted(options.source.fetch(), options.signal))
   attempt.revision = revision
   if (revision !== head) attempt.key = await keyOf(revision, options)
-  const tree = await timed('tree', attempt, () => source.tree(revision))
+  const tree = await timed('tree', attempt, () => options.source.tree(revision))
   const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
   const proposed = { compiled, entry: 'sync', origin: 'git', actor: pass.actor, reason: 'sync' } as const
   const proposal = await timed('plan', attempt, () => options.choke.propose(proposed))
-  const outcome = await carryOut(proposal, attempt)
-  if (outcome.kind === 'refused' && (outcome.code === 'STALE' || outcome.code === 'BUSY') && tries < maxAttempts) {
-    await pollUntil(() => engine.live().probationUntil === null, { clock, signal: options.signal })
-    return look(attempt, tries + 1)
-  }
-  if (outcome.kind === 'refused' && !outcome.isFinal) remember(attempt, null)
-  // After an apply the serial is another one, and the key with it.
-  else remember(attempt, outcome.kind === 'live' ? await keyOf(revision, options) : attempt.key)
-  return outcome
+  return carryOut(proposal, attempt)
 }
 
 /** What a pass depends on. The serial is in it, so that a rollback or a failed probation is looked at again. */
@@ -234,105 +249,22 @@ function outcomeOf(applied: ApplyOutcome, { revision, phases }: Attempt): SyncOu
   return { kind: 'live', serial: applied.serial, generation: applied.generation, revision, phases }
 }
 
-function failureOf(error: unknown, { revision, phases }: Attempt): SyncOutcome {
-  if (error instanceof SourceError && error.kind === 'refused') {
-    const at = error.path === null ? {} : { at: { path: error.path, line: 1, column: 1 } }
-    return {
-      kind: 'refused',
-      code: 'INPUT',
-      reasons: [error.message],
-      issues: [issue('TREE_REFUSED', error.message, at)],
-      isFinal: true,
-      revision,
-      phases,
-    }
-  }
-  if (error instanceof SourceError)
-    return { kind: 'failed', fault: error.kind, reasons: [error.message], retryable: error.retryable, revision, phases }
-  const message = error instanceof Error ? error.message : String(error)
-  return { kind: 'failed', fault: 'internal', reasons: [`Cannot finish the pass: ${message}`], retryable: true, revision, phases }
-}
-
-const stalled = {
-  unreachable: 'SourceUnreachable',
-  timeout: 'SourceUnreachable',
-  auth: 'SourceRefusedLogin',
-  'ref-missing': 'RefMissing',
-  garbage: 'SourceGarbage',
-  corrupt: 'CloneDamaged',
-  refused: 'TreeRefused',
-  internal: 'InternalError',
-} as const satisfies Record<SourceFault | 'internal', string>
-
 async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
   const { state, conditions, options, startedAt } = attempt
   const now = options.clock.now()
+  const stall = stallOf(outcome)
   conditions.set('Reconciling', false, 'Idle', now)
-  if (outcome.kind === 'nothing' && outcome.isUnchanged) {
-    // The source answered: what kept it from answering is over. What is wrong with the revision itself stays.
-    const before = state.last?.kind
-    if (before === 'failed' || before === undefined) conditions.set('Stalled', false, 'UpToDate', now)
-    if (before === 'failed') state.last = null
+  conditions.set('Stalled', stall !== null, stall ?? 'UpToDate', now)
+  if (attempt.isRepeated) {
+    // After an outage the last word is again what was said of the revision.
+    if (state.last?.kind === 'failed') state.last = state.verdict
     return
   }
   state.last = { ...outcome, at: new Date(now).toISOString() }
-  const body: JsonObject = { ...describe(outcome), elapsedMs: now - startedAt }
-  switch (outcome.kind) {
-    case 'live':
-    case 'nothing':
-      conditions.set('Stalled', false, outcome.kind === 'live' ? 'Applied' : 'UpToDate', now)
-      break
-    case 'held':
-      conditions.set('Stalled', true, outcome.holds[0] ? heldReasons[outcome.holds[0].kind] : 'Held', now)
-      break
-    case 'refused':
-      conditions.set(
-        'Stalled',
-        true,
-        outcome.code === 'INPUT' ? 'InvalidRevision' : outcome.code === 'PREPARE_FAILED' ? 'PrepareFailed' : 'Refused',
-        now,
-      )
-      break
-    case 'failed':
-      conditions.set('Stalled', true, stalled[outcome.fault], now)
-      break
-  }
-  const said = digestOf(outcome)
+  const said = digestOfOutcome(outcome)
   if (said === state.told) return
-  await options.store.appendJournal(eventOf(outcome), body)
+  await options.store.appendJournal(eventOf(outcome), { ...describeBriefly(outcome), elapsedMs: now - startedAt })
   state.told = said
-}
-
-const heldReasons = { approval: 'AwaitingApproval', deletes: 'DeleteBudget', marked: 'MarkedBad' } as const satisfies Record<
-  Hold['kind'],
-  string
->
-
-function eventOf(outcome: SyncOutcome): string {
-  switch (outcome.kind) {
-    case 'live':
-      return 'sync.applied'
-    case 'nothing':
-      return 'sync.nothing'
-    case 'held':
-      return 'sync.held'
-    case 'refused':
-    case 'failed':
-      return 'sync.failed'
-  }
-}
-
-/** The outcome as the journal and the API carry it. */
-export function describe(outcome: SyncOutcome): JsonObject {
-  // Outcomes are plain data; the way through JSON drops what is undefined.
-  return JSON.parse(JSON.stringify(outcome)) as JsonObject
-}
-
-/** What an outcome says, apart from how long it took and which plan stands for it. */
-function digestOf(outcome: SyncOutcome): string {
-  const { phases: _, ...said } = outcome
-  const text = JSON.stringify(said.kind === 'held' ? { ...said, plan: '', holds: said.holds.map(hold => hold.kind) } : said)
-  return createHash('sha256').update(text).digest('hex')
 }
 
 async function timed<T>(phase: string, { phases }: Attempt, run: () => Promise<T>): Promise<T> {

@@ -27,7 +27,7 @@ test('pushes, a symbolic link, a rewritten history and a deleted branch: what is
   const refused = await sync.run(by)
   assert.ok(refused.kind === 'refused' && refused.issues[0]?.code === 'TREE_REFUSED' && refused.isFinal)
   const again = await sync.run(by)
-  assert.ok(again.kind === 'nothing' && again.isUnchanged, 'it is not fetched and judged again')
+  assert.ok(again.kind === 'refused' && again.phases.fetch === undefined, 'it is not fetched and judged again')
   assert.equal(sync.conditions().find(condition => condition.type === 'Stalled')?.status, true)
   repository.git(['update-ref', 'refs/heads/main', first])
   repository.commit(filesOf({ resources: { 'sql/b': {} } }))

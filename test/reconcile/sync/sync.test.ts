@@ -5,6 +5,7 @@ import { createLoop, retryMs, untilNextMs } from '../../../reconcile/sync/loop.t
 import { rollBack } from '../../../reconcile/sync/rollback.ts'
 import type { Sync } from '../../../reconcile/sync/sync.ts'
 import { fakeClock } from '../../fake-clock.ts'
+import { until } from '../../until.ts'
 import { type MemorySource, type Server, setUp } from './setup.ts'
 
 async function following(options: Parameters<typeof setUp>[0] = {}): Promise<Server & { source: MemorySource; sync: Sync }> {
@@ -47,7 +48,8 @@ test('a broken revision is told once, leaves what is live, and the next revision
   await server.sync.run(by)
   const digest = server.engine.live().digest
   server.source.push({ broken: 'a tab as indentation' })
-  for (let pass = 0; pass < 3; pass++) await server.sync.run(by)
+  for (let pass = 0; pass < 3; pass++) assert.equal((await server.sync.run(by)).kind, 'refused')
+  assert.equal(server.source.calls.fetch, 2)
   assert.equal(server.engine.live().digest, digest)
   const stalled = server.sync.conditions().find(condition => condition.type === 'Stalled')
   assert.deepEqual([stalled?.status, stalled?.reason], [true, 'InvalidRevision'])
@@ -80,6 +82,30 @@ test('after an outage with nothing new, the pass says so and nothing is stalled'
   server.source.failure = null
   await server.sync.run(by)
   assert.equal(server.sync.conditions().find(condition => condition.type === 'Stalled')?.status, false)
+})
+
+test('after an outage, a revision that was refused is still refused, and is not told again', async () => {
+  await using server = await following()
+  server.source.push({ broken: 'a tab' })
+  await server.sync.run(by)
+  server.source.failure = new SourceError('timeout', 'Cannot read')
+  await server.sync.run(by)
+  server.source.failure = null
+  assert.equal((await server.sync.run(by)).kind, 'refused')
+  assert.equal(server.sync.last()?.kind, 'refused')
+  assert.equal(server.sync.conditions().find(condition => condition.type === 'Stalled')?.reason, 'InvalidRevision')
+  assert.deepEqual(await server.events(), ['sync.started', 'sync.failed', 'sync.failed'])
+})
+
+test('while all drains are taken, a pass waits, and the newest revision wins', async () => {
+  await using server = await following()
+  server.source.push({ resources: { 'sql/a': {} } })
+  server.engine.refusals.push({ kind: 'refused', code: 'BUSY', reasons: ['4 generations drain'] })
+  const waiting = server.sync.run(by)
+  await until(() => server.clock.sleeping === 1, 'the wait')
+  const newest = server.source.push({ resources: { 'sql/b': {} } })
+  await server.clock.advance(250)
+  assert.equal((await waiting).revision, newest)
 })
 
 test('whatever throws inside a pass is an outcome, never a rejection', async () => {
