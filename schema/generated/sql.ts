@@ -38,7 +38,7 @@ export interface Sql {
   pool_size: number
   extra: string[]
   /**
-   * Longest wait for a connection.
+   * Longest time one statement may take; a shorter one also bounds the 5 s a connection is waited for.
    */
   timeout?: number
   audit_log?: string
