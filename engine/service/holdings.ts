@@ -11,14 +11,30 @@ export interface Held {
   release(): void
 }
 
+/** Told what a callback of a module instance threw, or rejected with, outside of any call. */
+export type OnStray = (path: string, what: string, error: unknown) => void
+
 export class Holdings {
   readonly path: string
+  readonly #onStray: OnStray
   readonly #held = new Set<Held>()
   readonly #clients = new WeakMap<object, object>()
   #released = false
 
-  constructor(path: string) {
+  constructor(path: string, onStray: OnStray) {
     this.path = path
+    this.#onStray = onStray
+  }
+
+  /** Runs a callback that nobody waits for. What it throws would end the process, and every other service's calls with it. */
+  runStray(what: string, callback: () => unknown): void {
+    const stray = (error: unknown) => this.#onStray(this.path, what, error)
+    try {
+      const result = callback()
+      if (result instanceof Promise) result.catch(stray)
+    } catch (error) {
+      stray(error)
+    }
   }
 
   /** After release the instance may hold nothing more: what its last callbacks start is ended at once. */

@@ -27,7 +27,11 @@ tell({ kind: 'done' })
 exit.call(own, 0)
 
 async function checkAll({ services, modules, dependencies }: ChildRequest): Promise<void> {
-  const loader = new Loader({ fileName: path => `/${path}`, onLeft: () => null })
+  const loader = new Loader({ fileName: path => `/${path}`, onLeft: () => null, onStray })
+  // A function, as it needs the loader that it is given to.
+  function onStray(_path: string, what: string, error: unknown): void {
+    reportAs('SERVICE_LOAD_REJECTED', error, `a ${what} it started throws: ${messageOf(error)}`)
+  }
   const byPath = new Map(modules.map(module => [module.path, module]))
   let current = 0
   const reportAs = (code: 'SERVICE_LOAD_REJECTED' | 'SERVICE_LOAD_EXITED', error: unknown, reason: string) => {

@@ -10,7 +10,7 @@ import { messageOf } from '../../adapters/redact.ts'
 import { digestOf } from '../../schema/digest.ts'
 import type { Module } from '../../schema/resource.ts'
 import { type Builtins, createBuiltins, globalNames } from './builtins.ts'
-import { type Held, Holdings } from './holdings.ts'
+import { type Held, Holdings, type OnStray } from './holdings.ts'
 import { type Leak, LeakWatch } from './leak-watch.ts'
 import { loadErrorOf } from './load-error.ts'
 import { AsyncPackageError, createPackages, type Packages } from './packages.ts'
@@ -24,6 +24,8 @@ export interface LoaderOptions {
   inlineMaps?: boolean
   /** Told what a released module instance had left behind; each line names the thing and the place that made it. */
   onLeft(path: string, left: readonly string[]): void
+  /** Told what a timer's callback threw. */
+  onStray: OnStray
 }
 
 /** A file with all it imports. */
@@ -201,7 +203,7 @@ export class Loader {
     if (instance.evaluation !== null) return instance.evaluation
     const { module: compiled, file } = instance
     const module = { exports: {} as Record<string, unknown>, loaded: false, id: compiled.path, filename: file } // filled by the code itself
-    const holdings = new Holdings(compiled.path)
+    const holdings = new Holdings(compiled.path, this.#options.onStray)
     const builtins = createBuiltins(holdings)
     const { alive, forget } = this.#watch.watch(compiled.path)
     instance.evaluation = { module, holdings, forget }
@@ -265,16 +267,17 @@ function moduleAt(path: string, closure: Closure): Module {
   return module
 }
 
-// Both functions stand on the first line, whose columns are shifted back by as much. `alive` is held by the context of every
-// closure the file makes, so it is collected when, and only when, none of them is left.
-const prefix = `(function (alive) { void (() => alive); return function (exports, require, module, __filename, __dirname, ${globalNames.join(', ')}) {`
+// Both functions stand on the first line, whose columns are shifted back by as much. Their parentheses make V8 compile them at
+// once instead of parsing them twice. `alive` is held by the context of every closure the file makes, so it is collected when,
+// and only when, none of them is left.
+const prefix = `(function (alive) { void (() => alive); return (function (exports, require, module, __filename, __dirname, ${globalNames.join(', ')}) {`
 
 function compile(module: Module, file: string, inlineMaps: boolean): (alive: object) => (...values: unknown[]) => void {
   const map = inlineMaps
     ? `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(absoluteMap(module, file)).toString('base64')}`
     : ''
   const js = module.js.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '')
-  return new Script(`${prefix}${js}\n}})${map}`, { filename: file, columnOffset: -prefix.length }).runInThisContext()
+  return new Script(`${prefix}${js}\n})})${map}`, { filename: file, columnOffset: -prefix.length }).runInThisContext()
 }
 
 function absoluteMap(module: Module, file: string): string {

@@ -1,6 +1,7 @@
 // Services as a kind of resource: prepare loads the code, views run it, close lets it go.
 
 import type { Adapter, Log } from '../../adapters/port.ts'
+import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { compileModel, type Model, topLevelTypes } from '../../schema/model.ts'
@@ -11,6 +12,7 @@ import { requireService } from './exported.ts'
 import { ServiceInstance } from './instance.ts'
 import type { Leak } from './leak-watch.ts'
 import { type Closure, type LoadedModule, Loader } from './load.ts'
+import { errorFields } from './service-log.ts'
 import { type ServiceSpec, serviceSpecOf } from './spec.ts'
 import type { ServiceView } from './unit.ts'
 
@@ -49,6 +51,8 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     inlineMaps: options.inlineMaps ?? false,
     onLeft: (path, left) =>
       log.warn({ path, left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
+    onStray: (path, what, error) =>
+      log.error({ path, err: errorFields(error, loader.maps) }, `Code of "${path}" threw in a ${what}: ${messageOf(error)}`),
   })
   const makeContext = createContexts({ log, clients })
   const models = createModels()

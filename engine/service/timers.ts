@@ -4,7 +4,7 @@ import * as nodeTimers from 'node:timers'
 import * as nodePromises from 'node:timers/promises'
 import type { Held, Holdings } from './holdings.ts'
 
-type Callback = (...values: unknown[]) => void
+type Callback = (...values: unknown[]) => unknown
 
 /** Stands in for the timer globals and for `node:timers`; `promises` stands in for `node:timers/promises`. */
 export function createTimers(holdings: Holdings) {
@@ -29,26 +29,28 @@ export function createTimers(holdings: Holdings) {
 
   function setTimeout(callback: Callback, ms?: number, ...values: unknown[]) {
     requireCallback(callback)
-    const timer = nodeTimers.setTimeout(function (this: unknown) {
+    const what = `setTimeout of ${ms ?? 1} ms`
+    const timer = nodeTimers.setTimeout(() => {
       forget(timer)
-      return Reflect.apply(callback, this, values)
+      holdings.runStray(what, () => Reflect.apply(callback, timer, values))
     }, ms)
-    return hold(timer, `setTimeout of ${ms ?? 1} ms`, { repeats: false, clear: nodeTimers.clearTimeout })
+    return hold(timer, what, { repeats: false, clear: nodeTimers.clearTimeout })
   }
 
   function setImmediate(callback: Callback, ...values: unknown[]) {
     requireCallback(callback)
     const timer = nodeTimers.setImmediate(() => {
       forget(timer)
-      callback(...values)
+      holdings.runStray('setImmediate', () => Reflect.apply(callback, timer, values))
     })
     return hold(timer, 'setImmediate', { repeats: false, clear: nodeTimers.clearImmediate })
   }
 
   function setInterval(callback: Callback, ms?: number, ...values: unknown[]) {
     requireCallback(callback)
-    const timer = nodeTimers.setInterval(callback, ms, ...values)
-    return hold(timer, `setInterval of ${ms ?? 1} ms`, { repeats: true, clear: nodeTimers.clearInterval })
+    const what = `setInterval of ${ms ?? 1} ms`
+    const timer = nodeTimers.setInterval(() => holdings.runStray(what, () => Reflect.apply(callback, timer, values)), ms)
+    return hold(timer, what, { repeats: true, clear: nodeTimers.clearInterval })
   }
 
   /** Whatever was given goes to node, which takes numbers and strings too. */

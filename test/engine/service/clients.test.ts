@@ -29,7 +29,7 @@ class Pool extends EventEmitter {
   }
 }
 
-const proxied = (pool = new Pool(), holdings = new Holdings('services/x.ts')) => ({
+const proxied = (pool = new Pool(), holdings = new Holdings('services/x.ts', () => null)) => ({
   pool,
   holdings,
   client: clientFor(holdings, pool, 'sql "Billing"') as Pool, // stands in for a Pool in every way
@@ -48,7 +48,7 @@ test('a client is an instance of its class, and its methods reach private fields
 test('a module instance sees the same proxy at every call, another instance another one', () => {
   const { pool, holdings, client } = proxied()
   assert.equal(clientFor(holdings, pool, 'sql "Billing"'), client)
-  assert.notEqual(clientFor(new Holdings('services/y.ts'), pool, 'sql "Billing"'), client)
+  assert.notEqual(clientFor(new Holdings('services/y.ts', () => null), pool, 'sql "Billing"'), client)
 })
 
 for (const method of ['end', 'disconnect'] as const)

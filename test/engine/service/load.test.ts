@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, test } from 'vitest'
+import { until } from '../../until.ts'
 import { createTestRuntime, echo, unitOf } from './estate.ts'
 
 const path = 'services/echo.ts'
@@ -134,6 +135,23 @@ test('timers of service code behave as node says', async () => {
   ])
   service.close()
   assert.deepEqual(runtime.lines, [])
+})
+
+test('what a callback throws after its call is logged with its place, and ends nothing', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({
+    [path]: echo(`
+      setTimeout(() => { throw new Error('thrown') })
+      setImmediate(async () => { throw new Error('rejected') })`),
+  })
+  await service.run(unitOf(), {})
+  await until(() => runtime.lines.length >= 2, 'two lines of log')
+  assert.deepEqual(runtime.lines.map(({ message }) => message).toSorted(), [
+    'Code of "services/echo.ts" threw in a setImmediate: rejected',
+    'Code of "services/echo.ts" threw in a setTimeout of 1 ms: thrown',
+  ])
+  assert.match(JSON.stringify(runtime.lines), /services\/echo\.ts:5:/)
+  service.close()
 })
 
 test('a handler can not end the process it shares', async () => {
