@@ -11,10 +11,11 @@ import type { Kind, Vocabulary } from '../../schema/vocabulary.ts'
 import type { Tree } from '../source/tree.ts'
 import type { Compiled, CompiledServices, Desired, DesiredResource } from './desired.ts'
 import type { DocumentCache } from './document-cache.ts'
+import { type Environment, type LoadOptions, loadEnvironment } from './environment-chain.ts'
 import { explainResource } from './explain.ts'
 import { Graph } from './graph.ts'
 import { type FileItems, type Item, readItems } from './items.ts'
-import { type Environment, type LoadedFile, type LoadedLayer, type LoadOptions, loadEnvironment, loadLayers } from './load.ts'
+import { type LoadedFile, type LoadedLayer, loadLayers } from './load.ts'
 import { overlayLayers } from './overlay.ts'
 import { resolveRefs } from './refs.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
@@ -49,10 +50,10 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   }
   const found = await loadEnvironment(tree, environment, load)
   if (!found.environment) return { desired: null, issues: found.issues, explain: () => undefined }
-  const { directory, inputs } = found.environment
+  const { inputs, services: code } = found.environment
   const [loaded, services, secrets] = await Promise.all([
     loadLayers(tree, found.environment, load),
-    options.services(tree, servicesDirectory(directory, inputs.services), options.vocabulary),
+    options.services(tree, code, options.vocabulary),
     options.secrets(inputs.secrets),
   ])
   const issues: Issue[] = [...found.issues, ...loaded.issues, ...secrets.issues, ...services.issues]
@@ -65,7 +66,10 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   const fromCode = serviceResources(services, options.vocabulary)
   // A name may be declared in a file that could not be read; the flaw of that file is the one to tell.
   const mayExist = (ref: Ref) => services.isPartial === true && partsOf(ref).kind === serviceKind
-  const known = { has: (ref: Ref) => chains.has(ref) || fromCode.has(ref) || mayExist(ref), keys: () => [...chains.keys(), ...fromCode.keys()] }
+  const known = {
+    has: (ref: Ref) => chains.has(ref) || fromCode.has(ref) || mayExist(ref),
+    keys: () => [...chains.keys(), ...fromCode.keys()],
+  }
   const resources = new Map<Ref, DesiredResource>()
   for (const [ref, one] of rendered) {
     const resolved = resolveRefs(one, chains.get(ref) ?? [], known)
@@ -97,11 +101,6 @@ function byPlace({ at: one }: Issue, { at: other }: Issue): number {
   if (!one || !other) return Number(one !== undefined) - Number(other !== undefined)
   if (one.path !== other.path) return one.path < other.path ? -1 : 1
   return one.line - other.line || one.column - other.column
-}
-
-function servicesDirectory(directory: string, services: string): string {
-  const path = new URL(`${services}/`, `file:///${directory}/`).pathname
-  return decodeURIComponent(path).replace(/^\/|\/$/g, '')
 }
 
 function readLayers(layers: readonly LoadedLayer[], options: CompileOptions): ReturnType<typeof overlayLayers> {

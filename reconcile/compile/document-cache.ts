@@ -51,24 +51,40 @@ export class DocumentCache {
       const contents = await read([...unknown.values()].map(file => file.path))
       await Promise.all([...unknown.values()].map(file => this.#parse(file, contents.get(file.path), passing)))
     }
-    return new Map(
-      files.map(file => {
-        const parsed = this.#known.get(file.blob) ?? passing.get(file.blob)
-        if (!parsed) throw new Error(`Cannot compile as the contents of "${file.path}" were not handed over`)
-        return [file.path, parsed]
-      }),
-    )
-  }
-
-  /** Forgets every document but those of `blobs`; the disk keeps them. */
-  retain(blobs: ReadonlySet<string>): void {
-    for (const blob of this.#known.keys()) if (!blobs.has(blob)) this.#known.delete(blob)
+    const found = new Map<string, Parsed>()
+    for (const file of files) {
+      const parsed = this.#used(file.blob) ?? passing.get(file.blob)
+      if (!parsed) throw new Error(`Cannot compile as the contents of "${file.path}" were not handed over`)
+      found.set(file.path, parsed)
+    }
+    this.#forget(new Set(files.map(file => file.blob)))
+    return found
   }
 
   /** Waits for what is being written, then ends the parse process. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#writes)
     await this.#parser[Symbol.asyncDispose]()
+  }
+
+  /** What is used moves to the end, so that the front of the map is what was not used for longest. */
+  #used(blob: string): Parsed | undefined {
+    const parsed = this.#known.get(blob)
+    if (!parsed) return undefined
+    this.#known.delete(blob)
+    this.#known.set(blob, parsed)
+    return parsed
+  }
+
+  /** Keeps memory bounded over many revisions; the disk keeps what is forgotten here. */
+  #forget(except: ReadonlySet<string>): void {
+    let marks = 0
+    for (const parsed of this.#known.values()) marks += marksOf(parsed)
+    for (const [blob, parsed] of this.#known) {
+      if (marks <= maxMarks || except.has(blob)) return
+      marks -= marksOf(parsed)
+      this.#known.delete(blob)
+    }
   }
 
   async #parse(file: TreeFile, bytes: Uint8Array | undefined, passing: Map<string, Parsed>): Promise<void> {
@@ -112,6 +128,13 @@ export class DocumentCache {
       await rm(temporary, { force: true }).catch(() => undefined)
     }
   }
+}
+
+// About 200 bytes of memory each, with the values they belong to: some hundred megabytes in all.
+const maxMarks = 2_000_000
+
+function marksOf(parsed: Parsed): number {
+  return parsed.kind === 'document' ? parsed.document.marks.length : 1
 }
 
 function headOf(text: string): string {

@@ -1,15 +1,15 @@
-// Which files make an environment: its own directory, those it extends, and what they include; parsed, in layers, lowest first.
+// Which files make an environment: those of its layers' directories and what they include; parsed, in layers, lowest first.
 // environment.yaml and encrypted files are never read as resources. A directory below that has an environment.yaml of its own is
-// another environment. Of an environment that is extended only `extends` and `vars` count here; its rules are its own.
+// another environment.
 
 import { posix } from 'node:path'
-import { type EnvironmentInputs, type EnvironmentSettings, type ReadEnvironment, readEnvironment } from '../../schema/environment.ts'
 import { type Issue, issue, type Position } from '../../schema/issue.ts'
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import type { Tree, TreeFile } from '../source/tree.ts'
-import { marksAt, type Parsed, type ParsedDocument, positionOf } from './document.ts'
-import type { DocumentCache } from './document-cache.ts'
+import { marksAt, type ParsedDocument, positionOf } from './document.ts'
+import { type Environment, environmentFile, type LoadOptions } from './environment-chain.ts'
+import { loadLimits, refusalsOf, tooLarge } from './file-issues.ts'
 
 export interface LoadedFile {
   readonly path: string
@@ -28,93 +28,6 @@ export interface Loaded {
   readonly issues: readonly Issue[]
 }
 
-export interface Environment {
-  readonly directory: string
-  readonly path: string
-  readonly document: ParsedDocument
-  readonly settings: EnvironmentSettings
-  /** `vars` with those of the environments it extends; the nearest wins. */
-  readonly inputs: EnvironmentInputs
-  /** Directories of its layers, lowest first, itself last. */
-  readonly layers: readonly string[]
-  /** Encrypted files, which are no resources. */
-  readonly sopsFiles: ReadonlySet<string>
-}
-
-export interface LoadOptions {
-  readonly documents: DocumentCache
-  /** Folder of all environments. */
-  readonly layout: string
-  readonly command: 'serve' | 'dev'
-}
-
-/** What one environment may cost; bytes before anything is parsed. */
-export const loadLimits = { fileBytes: 1024 * 1024, totalBytes: 64 * 1024 * 1024, files: 10_000 }
-
-/** Reads environment.yaml and the chain it extends. `environment` is null where nothing can be built from it. */
-export async function loadEnvironment(
-  tree: Tree,
-  name: string,
-  options: LoadOptions,
-): Promise<{ environment: Environment | null; issues: readonly Issue[] }> {
-  const issues: Issue[] = []
-  const directory = `${options.layout}/${name}`
-  const own = await readOwn(tree, directory, options, issues)
-  if (!own) {
-    if (issues.length === 0) issues.push(missingEnvironment(tree, name, options.layout))
-    return { environment: null, issues }
-  }
-  const layers: string[] = []
-  const sopsFiles = new Set<string>()
-  const vars = await visit(directory, own, [])
-  const environment = {
-    directory,
-    path: own.path,
-    document: own.document,
-    settings: own.read.settings,
-    inputs: { ...own.read.inputs, vars },
-    layers,
-    sopsFiles,
-  }
-  return { environment, issues }
-
-  /** Depth first, so that what is extended comes below; gives the variables of the whole chain. */
-  async function visit(at: string, found: Own | null, chain: readonly string[]): Promise<EnvironmentInputs['vars']> {
-    let inherited: EnvironmentInputs['vars'] = {}
-    for (const file of found?.read.inputs.sopsFiles ?? []) sopsFiles.add(posix.join(at, file))
-    for (const [index, text] of (found?.read.inputs.extends ?? []).entries()) {
-      const target = trimmed(posix.join(at, text))
-      const place = found && positionOf(found.path, found.document, marksAt(found.document.value, 0, `/extends/${index}`).value)
-      const problem = extendsProblem(target, text, [...chain, at])
-      if (problem) {
-        issues.push(issue(problem.code, problem.message, place ? { at: place } : {}))
-        continue
-      }
-      if (layers.includes(target)) continue
-      const below = await readOwn(tree, target, options, issues)
-      inherited = { ...inherited, ...(await visit(target, below, [...chain, at])) }
-    }
-    if (!layers.includes(at)) layers.push(at)
-    return { ...inherited, ...found?.read.inputs.vars }
-  }
-
-  function extendsProblem(target: string, text: string, chain: readonly string[]): { code: Issue['code']; message: string } | undefined {
-    if (!target.startsWith(`${options.layout}/`))
-      return {
-        code: 'EXTENDS_OUTSIDE',
-        message: `Cannot extend "${text}" as it leads out of ${options.layout}/; name a directory there, such as "../base"`,
-      }
-    if (chain.includes(target))
-      return {
-        code: 'EXTENDS_CYCLE',
-        message: `Cannot extend "${text}" as the chain goes round: ${[...chain, target].join(' → ')}; remove one of the links`,
-      }
-    if (hasFiles(tree, target)) return undefined
-    const names = environmentsOf(tree, options.layout).map(found => posix.relative(chain.at(-1) ?? '', found))
-    return { code: 'EXTENDS_MISSING', message: `Cannot extend "${text}" as there is no such directory${didYouMean(text, names)}` }
-  }
-}
-
 /** Reads every file of every layer, with what they include. */
 export async function loadLayers(tree: Tree, environment: Environment, options: LoadOptions): Promise<Loaded> {
   const issues: Issue[] = []
@@ -126,82 +39,6 @@ export async function loadLayers(tree: Tree, environment: Environment, options: 
   for (const [index, directory] of environment.layers.entries())
     layers.push({ name: posix.relative(options.layout, directory), files: await loader.withIncludes(roots[index] ?? []) })
   return { directory: environment.directory, layers, issues }
-}
-
-interface Own {
-  readonly path: string
-  readonly document: ParsedDocument
-  readonly read: ReadEnvironment
-}
-
-const environmentFile = 'environment.yaml'
-
-async function readOwn(tree: Tree, directory: string, options: LoadOptions, issues: Issue[]): Promise<Own | null> {
-  const path = `${directory}/${environmentFile}`
-  const file = tree.files.get(path)
-  if (!file) return null
-  if (file.bytes > loadLimits.fileBytes) {
-    issues.push(tooLarge(file))
-    return null
-  }
-  const parsed = (await options.documents.parsed([file], paths => tree.read(paths))).get(path)
-  if (parsed?.kind !== 'document') {
-    issues.push(...refusalsOf(path, parsed))
-    return null
-  }
-  const { document } = parsed
-  const declared = document.value ?? {}
-  if (!isObject(declared)) {
-    issues.push(
-      issue('DOCUMENT_SHAPE', 'Cannot read environment.yaml as its top level is no mapping; write entries such as "environment: dev"', {
-        at: { path, line: 1, column: 1 },
-      }),
-    )
-    return null
-  }
-  const read = readEnvironment(declared, options.command)
-  for (const found of read.findings) {
-    const marks = marksAt(declared, 0, found.pointer)
-    const at = positionOf(path, document, aboutKey.has(found.code) ? marks.key : marks.value)
-    issues.push(issue(found.code, found.message, { at, pointer: found.pointer, ...(found.severity ? { severity: found.severity } : {}) }))
-  }
-  if (declared.environment !== undefined && declared.environment !== posix.basename(directory)) {
-    const message = `Cannot use this file as it names another environment than its directory: current value is "${read.settings.environment}"; write "environment: ${posix.basename(directory)}"`
-    issues.push(issue('ENVIRONMENT_MISMATCH', message, { at: positionOf(path, document, marksAt(declared, 0, '/environment').value) }))
-  }
-  return { path, document, read }
-}
-
-/** Codes whose finding is about the key and not about its value. */
-export const aboutKey: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
-  'UNKNOWN_FIELD',
-  'NOT_ENFORCED',
-  'MISPLACED_FIELD',
-  'FIELD_NOT_SERVED',
-])
-
-function missingEnvironment(tree: Tree, name: string, layout: string): Issue {
-  const names = environmentsOf(tree, layout).map(found => posix.relative(layout, found))
-  const end = names.length === 0 ? `; create ${layout}/${name}/${environmentFile}` : didYouMean(name, names)
-  const cause = hasFiles(tree, `${layout}/${name}`) ? `${layout}/${name} has no ${environmentFile}` : `${layout}/${name} does not exist`
-  return issue('ENVIRONMENT_MISSING', `Cannot compile environment "${name}" as ${cause}${end}`, {
-    at: { path: `${layout}/${name}/${environmentFile}`, line: 1, column: 1 },
-  })
-}
-
-function environmentsOf(tree: Tree, layout: string): string[] {
-  const found = new Set<string>()
-  for (const path of tree.files.keys()) if (path.startsWith(`${layout}/`) && path.split('/').length > 2) found.add(posix.dirname(path))
-  return [...found].sort()
-}
-
-function hasFiles(tree: Tree, directory: string): boolean {
-  for (const path of tree.files.keys()) if (path.startsWith(`${directory}/`)) return true
-  return false
-}
-
-function trimmed(path: string): string {
-  return path.endsWith('/') ? path.slice(0, -1) : path
 }
 
 /** YAML files below the layout by directory; hidden ones (such as `.sops.yaml`) are tools' own. */
@@ -319,7 +156,12 @@ class Loader {
       this.#report('INCLUDE_OUTSIDE', at, `Cannot include "${text}" as it leads out of the estate; write a path relative to this file`)
       return []
     }
-    const found = /[*?]/.test(text) ? this.#matching(target, from) : this.#tree.files.has(target) ? [target] : []
+    const wildcards = text.match(/[*?]+/g)?.length ?? 0
+    if (wildcards > maxWildcards) {
+      this.#report('INCLUDE_MISSING', at, `Cannot include "${text}" as it has too many wildcards; at most ${maxWildcards} are accepted`)
+      return []
+    }
+    const found = wildcards > 0 ? this.#matching(target, from) : this.#tree.files.has(target) ? [target] : []
     if (found.length === 0) {
       const beside = [...this.#tree.files.keys()]
         .filter(path => posix.dirname(path) === posix.dirname(target))
@@ -342,7 +184,7 @@ class Loader {
   }
 
   #matching(pattern: string, from: string): string[] {
-    const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/?|\*|\?/g, wildcard => wildcards[wildcard] ?? '[^/]')
+    const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/?|\*|\?/g, wildcard => patterns[wildcard] ?? '[^/]')
     const expression = new RegExp(`^${source}$`)
     return [...this.#tree.files.keys()].filter(path => path !== from && /\.ya?ml$/.test(path) && expression.test(path)).sort()
   }
@@ -369,26 +211,11 @@ class Loader {
   }
 }
 
-const wildcards: Readonly<Record<string, string>> = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' }
+// Each one multiplies the ways a path can be matched.
+const maxWildcards = 4
+const patterns: Readonly<Record<string, string>> = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' }
 
 /** SOPS leaves its own mapping in each file it has encrypted. */
 function isEncrypted(document: ParsedDocument): boolean {
   return isObject(document.value) && isObject(document.value.sops)
-}
-
-function tooLarge(file: TreeFile): Issue {
-  const message = `Cannot read this file as it is too large: ${file.bytes} bytes; at most ${loadLimits.fileBytes} are accepted; split it`
-  return issue('YAML_LIMIT', message, { at: { path: file.path, line: 1, column: 1 } })
-}
-
-function refusalsOf(path: string, parsed: Parsed | undefined): Issue[] {
-  if (parsed?.kind !== 'refused') return []
-  return parsed.refusals.map(({ code, message, line, column, related }) =>
-    issue(code, message, {
-      at: { path, line, column },
-      ...(related
-        ? { related: related.map(other => ({ message: other.message, at: { path, line: other.line, column: other.column } })) }
-        : {}),
-    }),
-  )
 }

@@ -1,6 +1,6 @@
 // From a place in a merged value back to the line that declared it. Computed only when there is something to say.
 
-import type { Position } from '../../schema/issue.ts'
+import type { Issue, Position } from '../../schema/issue.ts'
 import { atPointer, stepsOf } from '../../schema/json.ts'
 import { marksAt, positionOf } from './document.ts'
 import type { Item } from './items.ts'
@@ -25,6 +25,14 @@ export function locate(chain: readonly Item[], pointer: string, part: 'key' | 'v
   const related = base && base !== item ? [{ message: 'overlay of', at: positionOfItem(base) }] : []
   return { at: positionOf(item.path, item.document, marks[part]), item, related }
 }
+
+/** Codes whose finding is about the key and not about its value. */
+export const aboutKey: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
+  'UNKNOWN_FIELD',
+  'NOT_ENFORCED',
+  'MISPLACED_FIELD',
+  'FIELD_NOT_SERVED',
+])
 
 /** The text YAML has for a plain scalar whose value says less, and whether digits are lost. */
 export function rawAt(chain: readonly Item[], pointer: string): { source: string; lossy: boolean } | undefined {

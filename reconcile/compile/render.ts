@@ -2,7 +2,6 @@
 // (references, guards by name, cycles) is judged later, so that this result can be kept as long as its own inputs last.
 
 import type { KeyObject } from 'node:crypto'
-import { type Digest, digestOf, keyedDigestOf } from '../../schema/digest.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { atPointer, isObject, type Json, type JsonObject, pointerOf, stepsOf } from '../../schema/json.ts'
 import { type KindName, type Ref, refOf } from '../../schema/ref.ts'
@@ -10,12 +9,12 @@ import { Secret } from '../../schema/secret.ts'
 import type { Finding, Kind, Vocabulary } from '../../schema/vocabulary.ts'
 import { canonicalPath, declaredPath } from './aliases.ts'
 import type { DesiredResource } from './desired.ts'
+import { digestsOf } from './digests.ts'
 import type { Item } from './items.ts'
-import { aboutKey } from './load.ts'
-import { locate, positionOfItem, rawAt } from './locate.ts'
+import { aboutKey, locate, positionOfItem, rawAt } from './locate.ts'
 import { duplicateListKeys, mergeChain } from './overlay.ts'
-import { booleanOfYaml11 } from './parse.ts'
 import { leavesOf, placesOf, withLeaf } from './paths.ts'
+import { booleanOfYaml11 } from './scalars.ts'
 import { type FilledLeaf, fillTemplates, type TemplateInputs } from './template.ts'
 
 export interface RenderContext {
@@ -52,7 +51,9 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   const issues: Issue[] = chain.flatMap(duplicateListKeys)
   const asked = new Map<string, Secret | undefined>()
   const merged = mergeChain(chain)
-  const filled = fillTemplates(merged, recording(context.templates, asked), path => context.vocabulary.typeAt(kind, path, merged))
+  const filled = fillTemplates(merged, recording(context.templates, asked), path =>
+    context.vocabulary.typeAt(kind, canonicalPath(kind, path), merged),
+  )
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
   const { declared, spec: raw, findings } = normalised(filled.value)
   const secretPointers = new Set(filled.leaves.filter(leaf => leaf.secret).map(leaf => pointerOf(leaf.path)))
@@ -217,32 +218,4 @@ function namesIn(kind: Kind, spec: JsonObject): NamedRef[] {
 function refsOf(names: readonly NamedRef[]): Ref[] {
   const refs = names.flatMap(({ kinds, name }) => (kinds.length === 1 && kinds[0] ? [refOf(kinds[0], name)] : []))
   return [...new Set(refs)].sort()
-}
-
-interface Digests {
-  readonly specDigest: Digest
-  readonly secretDigest: Digest | null
-  readonly effectiveDigest: Digest
-  readonly instanceKey: Digest
-}
-
-function digestsOf(kind: Kind, ref: Ref, spec: JsonObject, secrets: ReadonlyMap<string, Secret>, key: KeyObject | null): Digests {
-  const specDigest = digestOf(spec)
-  const secretDigest = secretDigestOf([...secrets], key)
-  const isFixed = (field: string): boolean => !kind.inPlace.has(field)
-  const fixed = Object.keys(spec).every(isFixed)
-    ? specDigest
-    : digestOf(Object.fromEntries(Object.entries(spec).filter(([field]) => isFixed(field))))
-  const fixedSecrets = [...secrets].filter(([pointer]) => isFixed(stepsOf(pointer)[0] ?? ''))
-  return {
-    specDigest,
-    secretDigest,
-    effectiveDigest: digestOf([specDigest, secretDigest]),
-    instanceKey: digestOf([ref, fixed, fixedSecrets.length === secrets.size ? secretDigest : secretDigestOf(fixedSecrets, key)]),
-  }
-}
-
-function secretDigestOf(secrets: readonly (readonly [string, Secret])[], key: KeyObject | null): Digest | null {
-  if (secrets.length === 0 || key === null) return null
-  return keyedDigestOf(key, Object.fromEntries(secrets.map(([pointer, secret]) => [pointer, secret.reveal()])))
 }

@@ -7,7 +7,7 @@ import { type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { Secret } from '../../schema/secret.ts'
 import { unreachable } from '../../schema/unreachable.ts'
-import { booleanOfYaml11 } from './parse.ts'
+import { booleanOfYaml11 } from './scalars.ts'
 
 export interface TemplateInputs {
   readonly vars: Readonly<Record<string, string | number | boolean>>

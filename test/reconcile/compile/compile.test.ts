@@ -170,7 +170,10 @@ test('compile() judges no name of a service while a file of service code cannot 
       services: async () => ({ services: [], modules: new Map(), issues: isPartial ? [unread] : [], lockfile: null, isPartial }),
     })
   assert.deepEqual((await compileWith(true)).issues, [unread])
-  assert.deepEqual((await compileWith(false)).issues.map(({ code }) => code), ['UNRESOLVED_REF'])
+  assert.deepEqual(
+    (await compileWith(false)).issues.map(({ code }) => code),
+    ['UNRESOLVED_REF'],
+  )
 })
 
 test('compile() reads nothing again that it has read before', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { marksAt, type ParsedDocument, placeOf } from '../../../reconcile/compile/document.ts'
-import { parseLimits, parseYaml } from '../../../reconcile/compile/parse.ts'
+import { parseYaml } from '../../../reconcile/compile/parse.ts'
+import { parseLimits } from '../../../reconcile/compile/parse-limits.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 
