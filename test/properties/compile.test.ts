@@ -9,6 +9,7 @@ import { DocumentCache } from '../../reconcile/compile/document-cache.ts'
 import { readItems } from '../../reconcile/compile/items.ts'
 import { mergeChain, originsOf, overlayLayers } from '../../reconcile/compile/overlay.ts'
 import { parseYaml } from '../../reconcile/compile/parse.ts'
+import { createSecrets } from '../../reconcile/compile/secrets.ts'
 import { fillTemplates } from '../../reconcile/compile/template.ts'
 import { atPointer, isObject, type Json, type JsonObject } from '../../schema/json.ts'
 import { parseRef } from '../../schema/ref.ts'
@@ -160,6 +161,50 @@ test('order, comments and formatting of a file change no digest', async () => {
     { numRuns: 40 },
   )
 })
+
+const edit = fc.record({
+  layer: fc.constantFrom('base', 'dev'),
+  file: fc.constantFrom('a', 'b'),
+  yaml: fc.constantFrom(
+    'redis:\n  - {name: cache, host: h}\n',
+    'redis:\n  - {name: cache, port: 1}\n  - {name: other, host: "${{ vars.h }}"}\n',
+    'redis:\n  - {name: cache, host: "${{ secrets.crm }}", password: "${{ secrets.crm }}"}\n',
+    'redis:\n  - {name: cache, $remove: true}\n',
+    'channel_rest:\n  - {name: c, service: client.get, url_path: /c, security: s}\n',
+    'security:\n  - {name: s, type: apikey, username: u, password: "${{ secrets.db }}"}\n',
+    'redis: [',
+    '',
+  ),
+  h: fc.constantFrom('one', 'two'),
+  crm: fc.constantFrom('hunter2', 'hunter3'),
+  strict: fc.boolean(),
+})
+
+test('a compilation that remembers earlier ones gives what one that remembers nothing gives', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(edit, { minLength: 1, maxLength: 6 }), async edits => {
+      const files: Record<string, string> = { 'environments/base/a.yaml': 'redis:\n  - {name: cache, host: h}\n' }
+      for (const { layer, file, yaml, h, crm, strict } of edits) {
+        files[`environments/${layer}/${file}.yaml`] = yaml
+        files['environments/dev/environment.yaml'] =
+          `environment: dev\nextends: [../base]\nrequireSecurity: ${strict}\nvars: {h: ${h}}\nsecrets: [{env: P_}]\n`
+        const secrets = createSecrets({ P_CRM: crm, P_DB: 'hunter4' })
+        const remembering = await compileFiles(files, { documents, secrets })
+        const fresh = await compileFiles(files, { documents: forgetful(documents), secrets })
+        assert.deepEqual(remembering.issues, fresh.issues)
+        assert.deepEqual(remembering.desired, fresh.desired)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
+/** The same parsed documents, copied, so that nothing that was remembered of them applies. */
+function forgetful(known: DocumentCache): DocumentCache {
+  const cache = new DocumentCache({ directory: null })
+  cache.parsed = async (files, read) => structuredClone(await known.parsed(files, read))
+  return cache
+}
 
 test('a file cut short at any byte either is refused or is a valid document, and never throws', () => {
   const bytes = Buffer.from(

@@ -50,6 +50,7 @@ for (const [what, yaml, expected] of [
   ['a directive that is none', channel('    $delete: true\n'), ['OVERLAY_DIRECTIVE dev/resources.yaml:5:5']],
   ['an include that leads out', `include: [../../../x.yaml]\n${channel()}`, ['INCLUDE_OUTSIDE dev/resources.yaml:1:11']],
   ['an absolute include', `include: [/etc/passwd]\n${channel()}`, ['INCLUDE_OUTSIDE dev/resources.yaml:1:11']],
+  ['an include with too many wildcards', `include: ["*/*/*/*/*.yaml"]\n${channel()}`, ['INCLUDE_MISSING dev/resources.yaml:1:11']],
   ['an include of a file that is not there', `include: [x.yaml]\n${channel()}`, ['INCLUDE_MISSING dev/resources.yaml:1:11']],
   ['an include of itself', `include: [resources.yaml]\n${channel()}`, ['INCLUDE_CYCLE dev/resources.yaml:1:11']],
   ['an include of settings', `include: [environment.yaml]\n${channel()}`, ['INCLUDE_RESERVED dev/resources.yaml:1:11']],
@@ -320,6 +321,11 @@ for (const [what, files, expected] of [
     assert.deepEqual(placesOf(issues), [expected])
     assert.equal(desired, null)
   })
+
+test('compile() refuses services outside of the estate', async () => {
+  const { issues } = await compileFiles(devEstate(channel(), `${environmentYaml}services: ../../../other\n`), { documents })
+  assert.deepEqual(placesOf(issues), ['INCLUDE_OUTSIDE dev/environment.yaml:5:11'])
+})
 
 test('compile() lays the layers of a chain of environments over each other, and their variables too', async () => {
   const files = {
