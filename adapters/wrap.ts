@@ -244,7 +244,7 @@ export class Wrapped {
     await this.#inTime('drain', deadlineMs, () => drain.call(this.#adapter, this.instance, deadlineMs))
   }
 
-  /** Ends intake and closes, once, however often it is called. Never rejects: what fails is logged. */
+  /** Ends intake, drains and closes, once, however often it is called. Never rejects: what fails is logged. */
   close(): Promise<void> {
     this.#closed ??= this.#closeOnce()
     return this.#closed
@@ -255,6 +255,7 @@ export class Wrapped {
     this.#ending?.abort(over)
     this.#pingEnded?.abort(over)
     await this.stop()
+    await this.drain(closeDeadlineMs)
     await this.#inTime('close', closeDeadlineMs, () => this.#adapter.close(this.instance))
   }
 

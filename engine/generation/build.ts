@@ -13,33 +13,13 @@ import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
 import { BuiltGeneration, type Parts, type Shut } from './built.ts'
 import type { Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
+import { type Candidate, preflight } from './preflight.ts'
+import { PrepareError, type PrepareFailure } from './prepare-error.ts'
+import { orAborted } from './settled.ts'
 import { copiedMap, createSlices, type Slices } from './slice.ts'
 
-/** How many connections are opened and pinged at a time. */
+/** How many instances that take their time are prepared at once. */
 const concurrency = 32
-/** How long a build that only warns waits for the first answers; the rest is learned while it is live. */
-const warnPatienceMs = 250
-
-export class PrepareError extends Error {
-  /** Every reason, each a sentence. */
-  readonly reasons: readonly string[]
-  readonly refs: readonly Ref[]
-  readonly retryable: boolean
-
-  constructor(failures: readonly Failure[]) {
-    super(failures.map(failure => failure.reason).join('\n'))
-    this.name = 'PrepareError'
-    this.reasons = failures.map(failure => failure.reason)
-    this.refs = failures.map(failure => failure.ref)
-    this.retryable = failures.every(failure => failure.retryable)
-  }
-}
-
-interface Failure {
-  readonly ref: Ref
-  readonly reason: string
-  readonly retryable: boolean
-}
 
 export interface BuildRequest {
   readonly number: number
@@ -76,7 +56,7 @@ class Build {
   readonly #slices: Slices
   readonly #declared = new Map<Ref, Declared>()
   readonly #held: SharedInstance[] = []
-  readonly #failures: Failure[] = []
+  readonly #failures: PrepareFailure[] = []
   #shut = new Map<Ref, Shut>()
   #instances = new Map<Ref, SharedInstance>()
   #views = new Map<Ref, unknown>()
@@ -168,26 +148,15 @@ class Build {
       const row = this.#rowOf(ref)
       if (entry && row) {
         const prepared = this.#prepare(entry, row)
-        if (prepared) preparing.add(prepared.finally(() => preparing.delete(prepared)))
-        if (preparing.size >= concurrency) await this.#orAborted(Promise.race(preparing))
+        if (prepared) {
+          const counted = prepared.then(() => void preparing.delete(counted))
+          preparing.add(counted)
+        }
+        if (preparing.size >= concurrency) await orAborted(Promise.race(preparing), this.#request.signal)
       }
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
-    await this.#orAborted(Promise.all(preparing))
-  }
-
-  async #orAborted(work: Promise<unknown>): Promise<void> {
-    const { signal } = this.#request
-    if (!signal) return void (await work)
-    signal.throwIfAborted()
-    const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      await Promise.race([work, aborted.promise])
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+    await orAborted(Promise.all(preparing), this.#request.signal)
   }
 
   /** The row whose adapter runs in a worker; undefined where a kind runs nothing here. */
@@ -218,8 +187,8 @@ class Build {
     return null
   }
 
-  #fail(ref: Ref, error: unknown, retryable = false): void {
-    this.#failures.push({ ref, reason: `Cannot prepare "${ref}" as ${messageOf(error)}`, retryable })
+  #fail(ref: Ref, error: unknown): void {
+    this.#failures.push({ ref, reason: `Cannot prepare "${ref}" as ${messageOf(error)}`, retryable: false })
   }
 
   #declare(entry: Entry): Declared {
@@ -247,40 +216,21 @@ class Build {
 
   /** Pings what the base does not hold. */
   async #preflight(touched: ReadonlySet<Ref>): Promise<void> {
-    const fresh = [...touched].flatMap(ref => {
+    const { base, surroundings, signal } = this.#request
+    const candidates: Candidate[] = []
+    for (const ref of touched) {
       const shared = this.#instances.get(ref)
-      return shared?.wrapped.canPing && this.#request.base?.instances.get(ref) !== shared ? [{ ref, shared }] : []
-    })
-    const required = fresh.filter(({ ref }) => this.#preflightOf(ref) === 'require')
-    const warned = fresh.filter(({ ref }) => this.#preflightOf(ref) !== 'require')
-    const warnedPings = this.#eachOf(warned, async ({ shared }) => {
-      await shared.wrapped.ping()
-      shared.wrapped.watch()
-    })
-    const requiredPings = this.#eachOf(required, async ({ ref, shared }) => {
-      const status = await shared.wrapped.ping()
-      if (!status.ready) this.#fail(ref, new Error(status.reason), true)
-      shared.wrapped.watch()
-    })
-    await this.#orAborted(requiredPings)
-    if (warned.length > 0) await settledWithin(warnedPings, warnPatienceMs, this.#request)
-  }
-
-  async #eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
-    const rest = items.values()
-    const work = async () => {
-      for (const item of rest) {
-        await act(item)
-        if (this.#slices.isSpent()) await this.#slices.rest()
-      }
+      if (shared?.wrapped.canPing && base?.instances.get(ref) !== shared)
+        candidates.push({ ref, wrapped: shared.wrapped, preflight: this.#preflightOf(ref) })
     }
-    await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work))
+    this.#failures.push(...(await preflight(candidates, { clock: surroundings.clock, signal })))
   }
 
-  #preflightOf(ref: Ref): unknown {
+  #preflightOf(ref: Ref): 'require' | 'warn' {
     const { preflight, manifest } = this.#request
     if (preflight === 'warn-all') return 'warn'
-    return manifest.entries.get(ref)?.resource.spec.preflight ?? preflight
+    const own = manifest.entries.get(ref)?.resource.spec.preflight
+    return own === 'require' || own === 'warn' ? own : preflight
   }
 
   /** Makes the views that can see the change; stops where a view came out as the same object. */
@@ -351,11 +301,4 @@ function isChanged(before: Entry | undefined, after: Entry): boolean {
 /** Instances are one where their keys are equal: by the adapter's `shareKey` across resources, else within the resource. */
 function keyOf({ resource }: Entry, { kind, adapter }: AdapterRow): string {
   return adapter.shareKey ? `${kind}:${adapter.shareKey(resource)}` : `${resource.ref}:${resource.instanceKey}`
-}
-
-async function settledWithin(work: Promise<void>, ms: number, { surroundings, signal }: BuildRequest): Promise<void> {
-  const settled = new AbortController()
-  const patience = surroundings.clock.sleep(ms, AbortSignal.any([settled.signal, ...(signal ? [signal] : [])]))
-  await Promise.race([work, patience])
-  settled.abort()
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../adapters/port.ts'
 import type { BuiltGeneration } from './built.ts'
 import { DeadlineError } from './deadline.ts'
 import type { Instances } from './instances.ts'
+import { settledWithin } from './settled.ts'
 import { createSlices } from './slice.ts'
 
 export type DrainOutcome =
@@ -31,9 +32,7 @@ export async function drainGeneration(
 
 async function stillRunningAfter(generation: BuiltGeneration, deadlineMs: number, clock: Clock): Promise<number> {
   if (generation.inFlight === 0) return 0
-  const settled = new AbortController()
-  await Promise.race([generation.whenIdle(), clock.sleep(deadlineMs, settled.signal)])
-  settled.abort()
+  await settledWithin(generation.whenIdle(), deadlineMs, clock)
   return generation.inFlight
 }
 

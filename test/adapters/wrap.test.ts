@@ -92,12 +92,13 @@ test('the status keeps since when only the reason changes', async () => {
   assert.deepEqual(await one.ping(), { ready: false, reason: 'the login failed', since: 0 })
 })
 
-test('close() closes once, stops the intake first, and ends a ping that is under way', async () => {
+test('close() closes once, stops the intake and drains first, and ends a ping that is under way', async () => {
   const events: string[] = []
   const one = wrapped({
     answer: () => new Promise(() => undefined),
     start: () => void events.push('start'),
     stop: () => void events.push('stop'),
+    drain: async () => void events.push('drain'),
     close: () => void events.push('close'),
   })
   await one.start()
@@ -105,7 +106,7 @@ test('close() closes once, stops the intake first, and ends a ping that is under
   await Promise.all([one.close(), one.close()])
   await pinging
   await one.start()
-  assert.deepEqual(events, ['start', 'stop', 'close'])
+  assert.deepEqual(events, ['start', 'stop', 'drain', 'close'])
 })
 
 for (const [what, close] of [

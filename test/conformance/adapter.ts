@@ -122,6 +122,15 @@ export function adapterConformance(
       await until(() => proxy.open === 0, 'every socket is closed')
     })
 
+    farTest('notices that a connection it uses fell silent', async (_subject, wrapped, proxy) => {
+      await wrapped.ping()
+      proxy.fallSilent()
+      await until(async () => !(await wrapped.ping()).ready, 'the silence is noticed')
+      await proxy.refuse()
+      await proxy.accept()
+      await until(async () => (await wrapped.ping()).ready, 'it is ready again')
+    })
+
     farTest('recovers without a restart when the far end is back', async (_subject, wrapped, proxy) => {
       await wrapped.ping()
       await proxy.refuse()

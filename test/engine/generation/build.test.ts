@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
-import { PrepareError } from '../../../engine/generation/build.ts'
 import { releaseGeneration } from '../../../engine/generation/drain.ts'
 import { Instances } from '../../../engine/generation/instances.ts'
+import { PrepareError } from '../../../engine/generation/prepare-error.ts'
 import { parseRef } from '../../../schema/ref.ts'
 import { buildIn, entryOf, manifestOf, memoryAdapter, rowOf, tableOf } from './fixtures.ts'
 
@@ -235,4 +235,31 @@ test('buildGeneration() that is aborted while a connection opens rejects at once
   await new Promise(resolve => setImmediate(resolve))
   assert.deepEqual(adapter.events, ['prepare 1', 'close 1'])
   assert.equal(instances.size, 0)
+})
+
+test('buildGeneration() prepares at most 32 instances at a time', async () => {
+  await using instances = new Instances()
+  let running = 0
+  let most = 0
+  const adapter = memoryAdapter()
+  adapter.prepare = async ({ resource }) => {
+    most = Math.max(most, ++running)
+    await new Promise(resolve => setImmediate(resolve))
+    running -= 1
+    return { id: 0, ref: resource.ref, isOpen: true, isStarted: false, pings: 0 }
+  }
+  const entries = Array.from({ length: 100 }, (_, index) => pool(`p${index}`))
+  const generation = await buildIn({ table: tableOf(rowOf('pool', adapter)), instances }, manifestOf(...entries))
+  assert.equal(most, 32)
+  assert.equal(generation.instances.size, 100)
+})
+
+test('buildGeneration() waits for far ends that only warn no longer than 250 ms', async () => {
+  await using instances = new Instances()
+  const adapter = memoryAdapter({ hasPing: true })
+  adapter.ping = () => new Promise(() => undefined)
+  const startedAt = performance.now()
+  const generation = await buildIn({ table: tableOf(rowOf('pool', adapter)), instances }, manifestOf(pool('a')), { preflight: 'warn' })
+  assert(performance.now() - startedAt < 3_000)
+  assert.deepEqual(generation.degraded(), [])
 })
