@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { Session } from 'node:inspector'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, test } from 'vitest'
@@ -152,6 +153,25 @@ test('what a callback throws after its call is logged with its place, and ends n
   ])
   assert.match(JSON.stringify(runtime.lines), /services\/echo\.ts:5:/)
   service.close()
+})
+
+test('a debugger is given the name in the working tree and a source map that leads to it', async () => {
+  const session = new Session()
+  session.connect()
+  try {
+    const parsed: { url: string; sourceMapURL?: string }[] = []
+    session.on('Debugger.scriptParsed', ({ params }) => parsed.push(params))
+    session.post('Debugger.enable')
+    const runtime = createTestRuntime({ inlineMaps: true })
+    const service = await runtime.load({ [path]: echo('return 1', '// debugged') })
+    assert.equal(await service.run(unitOf(), {}), 1)
+    service.close()
+    const script = parsed.findLast(({ url }) => url.endsWith('/estate/services/echo.ts'))
+    const [, base64 = ''] = script?.sourceMapURL?.split('base64,') ?? []
+    assert.deepEqual(JSON.parse(Buffer.from(base64, 'base64').toString()).sources, ['/estate/services/echo.ts'])
+  } finally {
+    session.disconnect()
+  }
 })
 
 test('a handler can not end the process it shares', async () => {
