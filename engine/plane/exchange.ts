@@ -185,24 +185,26 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   }
 
   #receive(): void {
-    const { limits } = this.#surrounding
+    const { maxBodyBytes } = this.#surrounding.limits
+    const announced = this.#head?.contentLength ?? -1
     const chunks: Buffer[] = []
     let bytes = 0
-    this.#request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (this.#phase !== 'receiving') return
-      if (bytes > limits.maxBodyBytes) this.#refuseLargeBody()
-      else chunks.push(chunk)
-    })
-    this.#request.on('end', () => {
-      if (this.#phase !== 'receiving') return
+    const finish = () => {
+      // What stays would be removed by Node once the answer is sent, by a slower way.
+      this.#request.removeListener('data', take)
       this.#hasUnreadBody = false
-      try {
-        this.#read(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes))
-      } catch (error) {
-        this.break(error)
-      }
-    })
+      this.#read(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes))
+    }
+    const take = (chunk: Buffer) => {
+      if (this.#phase !== 'receiving') return
+      bytes += chunk.length
+      chunks.push(chunk)
+      // The last announced byte is the end; the stream says so only some turns later.
+      if (bytes === announced) finish()
+      else if (bytes > maxBodyBytes) this.#refuseLargeBody()
+    }
+    this.#request.on('data', take)
+    if (announced < 0) this.#request.on('end', () => this.#phase === 'receiving' && finish())
   }
 
   #refuseLargeBody(): undefined {
@@ -211,6 +213,14 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   }
 
   #read(body: Buffer): void {
+    try {
+      this.#call(body)
+    } catch (error) {
+      this.break(error)
+    }
+  }
+
+  #call(body: Buffer): void {
     const parsed = parseJson(body, this.#surrounding.limits.maxJsonDepth)
     if ('value' in parsed) return this.#run(parsed.value)
     const type = this.#head?.contentType ?? null
@@ -336,8 +346,9 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   }
 
   #leaveConnection(): void {
-    const place = this.#open.indexOf(this)
-    if (place >= 0) this.#open.splice(place, 1)
+    const open = this.#open
+    if (open.length === 1 && open[0] === this) open.pop()
+    else if (open.includes(this)) open.splice(open.indexOf(this), 1)
   }
 
   expire(): void {

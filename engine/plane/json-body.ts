@@ -8,8 +8,9 @@ export type Parsed = { readonly value: unknown } | { readonly problem: string }
 /** The value, undefined for an empty body; else the end of "Cannot read the body as". */
 export function parseJson(body: Buffer, maxDepth: number): Parsed {
   if (body.length === 0) return { value: undefined }
-  if (!isUtf8(body)) return { problem: 'it is not UTF-8' }
   const text = body.toString('utf8', startsWithMark(body) ? 3 : 0)
+  // What is not UTF-8 was read as U+FFFD; so was a U+FFFD.
+  if (text.includes('\ufffd') && !isUtf8(body)) return { problem: 'it is not UTF-8' }
   // Each level takes two characters, so that a short body cannot be deep.
   if (text.length > 2 * maxDepth && depthOf(text, maxDepth) > maxDepth) return { problem: `it is nested deeper than ${maxDepth} levels` }
   let value: unknown

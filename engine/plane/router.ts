@@ -97,7 +97,7 @@ class Search {
   allow: readonly string[] | null = null
   readonly #method: string
   readonly #path: string
-  readonly #values: string[] = []
+  #values: string[] | null = null
 
   constructor(method: string, path: string) {
     this.#method = method
@@ -121,6 +121,7 @@ class Search {
       if (found !== null) return found
     }
     if (node.parameter === null || segment === '') return null
+    this.#values ??= []
     this.#values.push(segment)
     const found = isLast ? this.#arrive(node.parameter) : this.descend(node.parameter, to + 1)
     this.#values.pop()
@@ -136,7 +137,7 @@ class Search {
     }
     if (claim.names.length === 0) return claim.found
     const params: Record<string, string> = {}
-    for (const [at, name] of claim.names.entries()) params[name] = this.#values[at] ?? ''
+    for (const [at, name] of claim.names.entries()) params[name] = this.#values?.[at] ?? ''
     return { kind: 'found', route: claim.route, params }
   }
 }
