@@ -2,7 +2,7 @@
 // On disk one file per blob, its first line a format number and a checksum of the rest; anything unexpected there is a miss.
 
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TreeFile } from '../source/tree.ts'
 import type { Parsed } from './document.ts'
@@ -15,18 +15,23 @@ const format = 1
 export interface DocumentCacheOptions extends ParserOptions {
   /** Where parsed documents are kept between processes; null keeps them in memory only. Created when first written. */
   readonly directory: string | null
+  /** Files that are kept there; the oldest ones go first, once per process. Default 20,000. */
+  readonly maxFiles?: number
 }
 
 export class DocumentCache {
   /** What follows from the documents alone; it lives as long as they do. */
   readonly memo = new Memo()
   readonly #directory: string | null
+  readonly #maxFiles: number
   readonly #parser: Parser
   readonly #known = new Map<string, Parsed>()
   readonly #writes = new Set<Promise<void>>()
+  #pruned: Promise<void> | undefined
 
   constructor(options: DocumentCacheOptions) {
     this.#directory = options.directory
+    this.#maxFiles = options.maxFiles ?? 20_000
     this.#parser = new Parser(options)
   }
 
@@ -123,11 +128,26 @@ export class DocumentCache {
       await mkdir(this.#directory, { recursive: true })
       await writeFile(temporary, `${headOf(text)}\n${text}`)
       await rename(temporary, join(this.#directory, `${blob}.json`))
+      this.#pruned ??= pruneOldest(this.#directory, this.#maxFiles)
+      await this.#pruned
     } catch {
       // A cache that cannot be written (full disk, read-only) costs time, never a compilation.
       await rm(temporary, { force: true }).catch(() => undefined)
     }
   }
+}
+
+async function pruneOldest(directory: string, maxFiles: number): Promise<void> {
+  const names = await readdir(directory)
+  if (names.length <= maxFiles) return
+  const aged: { path: string; at: number }[] = []
+  await inBatches(names, 32, async name => {
+    const path = join(directory, name)
+    const found = await stat(path).catch(() => undefined) // another process may have removed it
+    if (found) aged.push({ path, at: found.mtimeMs })
+  })
+  aged.sort((one, other) => one.at - other.at)
+  await inBatches(aged.slice(0, aged.length - maxFiles), 32, ({ path }) => rm(path, { force: true }))
 }
 
 // About 200 bytes of memory each, with the values they belong to: some hundred megabytes in all.

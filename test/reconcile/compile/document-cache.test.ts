@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'vitest'
 import type { Parsed } from '../../../reconcile/compile/document.ts'
@@ -60,6 +60,21 @@ for (const [what, damage] of [
     assert.deepEqual(reads, ['a'])
     assert.deepEqual(contentOf(parsed.get('a')), { x: 1 })
   })
+
+test('the cache directory keeps no more files than it may, the newest ones', async () => {
+  await using directory = await temporaryDirectory()
+  for (const old of ['a', 'b', 'c']) {
+    const path = join(directory.path, `${old}.json`)
+    await writeFile(path, '')
+    await utimes(path, 1, 1)
+  }
+  {
+    await using cache = new DocumentCache({ directory: directory.path, maxFiles: 2 })
+    await parse(cache, { x: 'x: 1', y: 'x: 2' })
+  }
+  const left = await readdir(directory.path)
+  assert.ok(left.length <= 3 && !left.includes('a.json'), left.join())
+})
 
 test('a cache directory that cannot be written costs nothing but time', async () => {
   await using directory = await temporaryDirectory()
