@@ -1,12 +1,12 @@
 // Calls that control makes in a worker: a service on behalf of an operator, and the check of a connection.
 
 import { randomUUID } from 'node:crypto'
-import type { Json, JsonObject } from '../../schema/json.ts'
+import type { JsonObject } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
-import { problemOf } from '../service/errors.ts'
+import { problemOf, resultJson } from '../service/errors.ts'
 import type { ServiceView } from '../service/unit.ts'
 import { serviceRef } from './guard.ts'
 
@@ -63,7 +63,12 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
       invocation.payload,
     )
     const payload = await Promise.race([work, aborted(signal)])
-    return { kind: 'answered', payload: (payload ?? null) as Json, elapsedMs: elapsed(), generation: live.number } // the link refuses what is not JSON
+    return {
+      kind: 'answered',
+      payload: JSON.parse(resultJson(invocation.service, payload) ?? 'null'),
+      elapsedMs: elapsed(),
+      generation: live.number,
+    }
   } catch (error) {
     const { status, problem } = problemOf(error)
     return failed(status, problem)

@@ -15,16 +15,28 @@ const graceMs = 30_000
 const blame = blamePath(dataDirectory, process.pid)
 const log = createLog({ process: `worker ${id}`, human })
 const lifeline = holdLifeline(4, blame)
-const worker = startWorker({ id, linkPath: linkPath(dataDirectory), channels: { fd: 3 }, vocabulary: builtinVocabulary(), log, lifeline })
+const worker = startWorker({
+  id,
+  linkPath: linkPath(dataDirectory),
+  channels: { fd: 3 },
+  vocabulary: builtinVocabulary(),
+  log,
+  lifeline,
+  isDevelopment: human,
+})
 
 let ending = false
 let known = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
+// A promise that service code let go of must not end the calls of others.
+process.on('unhandledRejection', reason =>
+  log.error({ err: { stack: worker.stackOf(reason) } }, 'Service code let go of a promise that was rejected'),
+)
 process.on('uncaughtException', error => {
   known = true
   blameRunning('threw outside of a call')
   log.error(
-    { err: { message: error.message, stack: error.stack } },
+    { err: { message: error.message, stack: worker.stackOf(error) } },
     'This worker ends and is replaced, as service code threw outside of a call',
   )
   process.exit(70)

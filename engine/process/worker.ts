@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly vocabulary: Vocabulary
   readonly log: Log
   readonly lifeline: Lifeline
+  /** Under `plumb dev`: code carries its source map for debuggers. */
+  readonly isDevelopment: boolean
 }
 
 export interface RunningWorker {
@@ -42,6 +44,8 @@ export interface RunningWorker {
   close(graceMs: number): Promise<void>
   /** Services that run at this instant or ran last, for the blame of a sudden end. */
   running(): string | null
+  /** The stack of what was thrown, in TypeScript places. */
+  stackOf(error: unknown): string
 }
 
 const retryMs = 50
@@ -71,6 +75,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     fileName: path => (sourceRoot === null ? path : join(sourceRoot, path)),
     clients: clientKinds(vocabulary),
     log,
+    inlineMaps: options.isDevelopment,
   })
   const guard = { begins, refuses: (name: string) => quarantined.get(name) ?? null }
   const surroundings: Surroundings = {
@@ -100,6 +105,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
 
   return {
     running: () => lastRun,
+    stackOf: error => runtime.mapStack(error),
     async close(graceMs) {
       closing = true
       clearInterval(reports)
