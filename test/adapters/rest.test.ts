@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { test } from 'vitest'
@@ -10,6 +14,7 @@ import type { RestClient } from '../../adapters/rest-client.ts'
 import { requestTarget } from '../../adapters/rest-path.ts'
 import type * as sdk from '../../engine/service/sdk.ts'
 import type { JsonObject } from '../../schema/json.ts'
+import { temporaryDirectory } from '../directory.ts'
 import { entryOf, quietSurroundings } from '../engine/generation/fixtures.ts'
 
 interface FarEnd extends AsyncDisposable {
@@ -209,4 +214,58 @@ test('rest offers what the SDK writes into estates', () => {
   const toSdk = (client: RestClient): sdk.RestClient => client
   const fromSdk = (client: sdk.RestClient): RestClient => client
   assert.deepEqual([typeof toSdk, typeof fromSdk], ['function', 'function'])
+})
+
+for (const [what, answer] of [
+  [
+    'resets half-way',
+    (_request, response) => void response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy()),
+  ],
+  ['closes without an answer', (_request, response) => void response.destroy()],
+] as [string, Answer][])
+  test(`rest says that the exchange broke when the far end ${what}`, async () => {
+    await using far = await farEnd(answer)
+    await assert.rejects(far.client.get('', { params: { id: 1 } }), failsWith('BROKEN'))
+  })
+
+test('rest cuts off a body that never ends', async () => {
+  const chunk = Buffer.alloc(256 * 1024)
+  await using far = await farEnd((_request, response) => pour(response, chunk))
+  await assert.rejects(far.client.get('', { params: { id: 1 } }), failsWith('ANSWER'))
+})
+
+function pour(response: ServerResponse, chunk: Uint8Array): void {
+  if (!response.destroyed) response.write(chunk, () => setImmediate(pour, response, chunk))
+}
+
+test('rest refuses a certificate that signed itself, unless the connection says not to look', async () => {
+  await using directory = await temporaryDirectory()
+  const [key, cert] = [join(directory.path, 'key.pem'), join(directory.path, 'cert.pem')]
+  const subject = ['-subj', '/CN=crm', '-addext', 'subjectAltName=IP:127.0.0.1']
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, ...subject],
+    {
+      stdio: 'ignore',
+    },
+  )
+  const server = createTlsServer({ key: await readFile(key), cert: await readFile(cert) }, (_request, response) => response.end('"hello"'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number } // a TCP server that listens has one
+  const call = async (validate_tls: boolean) => {
+    const { resource } = entryOf('outgoing_rest/CRM', {
+      host: `https://127.0.0.1:${port}`,
+      url_path: '/',
+      data_format: 'json',
+      validate_tls,
+    })
+    const declared = { resource, secrets: new Map() }
+    const instance = await restAdapter.prepare(declared, quietSurroundings)
+    const client = restAdapter.view?.(instance, declared, () => undefined) as RestClient // the adapter has views
+    return await client.get().finally(() => restAdapter.close(instance))
+  }
+  await assert.rejects(call(true), { message: /as its certificate is signed by itself: 127\.0\.0\.1/ })
+  assert.equal((await call(false)).body, 'hello')
+  server.close()
 })
