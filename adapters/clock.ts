@@ -2,6 +2,9 @@
 
 import type { Clock } from './port.ts'
 
+// A timer of node that is set to more fires at once.
+const longestTimerMs = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) =>
@@ -11,10 +14,19 @@ export const systemClock: Clock = {
         clearTimeout(timer)
         reject(signal?.reason)
       }
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }, ms)
+      const wait = (leftMs: number): NodeJS.Timeout =>
+        setTimeout(
+          () => {
+            if (leftMs > longestTimerMs) {
+              timer = wait(leftMs - longestTimerMs)
+              return
+            }
+            signal?.removeEventListener('abort', abort)
+            resolve()
+          },
+          Math.min(leftMs, longestTimerMs),
+        )
+      let timer = wait(ms)
       signal?.addEventListener('abort', abort, { once: true })
     }),
 }

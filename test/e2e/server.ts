@@ -11,8 +11,8 @@ import { Agent, request } from 'undici'
 import { type AdminClient, openClient, socketIn } from '../../cli/client.ts'
 
 const run = promisify(execFile)
-const root = join(import.meta.dirname, '..', '..')
-const launcher = join(root, 'cli', 'plumb')
+export const root = join(import.meta.dirname, '..', '..')
+export const launcher = join(root, 'cli', 'plumb')
 
 /** A bare repository and a clone of it whose files tests write and push. */
 export interface Remote extends AsyncDisposable {
@@ -21,6 +21,10 @@ export interface Remote extends AsyncDisposable {
   write(files: Readonly<Record<string, string | null>>): Promise<void>
   /** Commits what is written and pushes it; gives the commit. */
   push(message: string): Promise<string>
+  /** Commits on top of each other, made by one git process and pushed by none; gives their ids. Files that are not named stay. */
+  series(commits: readonly Readonly<Record<string, string>>[]): Promise<readonly string[]>
+  /** Pushes a commit that the clone has. */
+  pushCommit(id: string): Promise<void>
 }
 
 export async function createRemote(files: Readonly<Record<string, string>> | 'sample'): Promise<Remote> {
@@ -49,6 +53,20 @@ export async function createRemote(files: Readonly<Record<string, string>> | 'sa
       await git('push', '--quiet', 'origin', 'main')
       return (await git('rev-parse', 'HEAD')).stdout.trim()
     },
+    async series(commits) {
+      const marks = join(home, 'marks')
+      const importing = run('git', ['-C', clone, 'fast-import', '--quiet', `--export-marks=${marks}`])
+      importing.child.stdin?.end(fastImport(commits))
+      await importing
+      const ids = (await readFile(marks, 'utf8')).trim().split('\n')
+      return ids
+        .map(line => line.split(' ') as [string, string])
+        .sort(([a], [b]) => Number(a.slice(1)) - Number(b.slice(1)))
+        .map(([, id]) => id) // `:1 <id>`
+    },
+    async pushCommit(id) {
+      await git('push', '--quiet', 'origin', `${id}:refs/heads/main`)
+    },
     [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true, maxRetries: 5 }),
   }
   if (files === 'sample')
@@ -56,6 +74,23 @@ export async function createRemote(files: Readonly<Record<string, string>> | 'sa
   else await remote.write(files)
   await remote.push('start')
   return remote
+}
+
+/** @see git-fast-import(1) */
+function fastImport(commits: readonly Readonly<Record<string, string>>[]): string {
+  const text = (content: string) => `data ${Buffer.byteLength(content)}\n${content}\n`
+  return commits
+    .map((files, at) =>
+      [
+        'commit refs/heads/series\n',
+        `mark :${at + 1}\n`,
+        `committer Test <test@example.com> ${1_700_000_000 + at} +0000\n`,
+        text(`commit ${at + 1}`),
+        at === 0 ? 'from refs/heads/main^0\n' : '',
+        ...Object.entries(files).map(([path, content]) => `M 100644 inline ${path}\n${text(content)}`),
+      ].join(''),
+    )
+    .join('')
 }
 
 export interface ServerOptions {
