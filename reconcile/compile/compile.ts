@@ -60,12 +60,13 @@ export async function compile(tree: Tree, environment: string, options: CompileO
 
   const { chains, issues: declared } = readLayers(loaded.layers, options)
   issues.push(...declared)
-  if (chains.size === 0) issues.push(emptyEnvironment(environment, found.environment.path))
+  const isWhole = !issues.some(problem => problem.severity === 'error' && leavesOut.has(problem.code))
+  if (chains.size === 0 && isWhole) issues.push(emptyEnvironment(environment, found.environment.path))
   const rendered = renderAll(chains, found.environment, secrets.source, options)
 
   const fromCode = serviceResources(services, options.vocabulary)
   // A name may be declared in a file that could not be read; the flaw of that file is the one to tell.
-  const mayExist = (ref: Ref) => services.isPartial === true && partsOf(ref).kind === serviceKind
+  const mayExist = (ref: Ref) => (partsOf(ref).kind === serviceKind ? services.isPartial === true : !isWhole)
   const known = {
     has: (ref: Ref) => chains.has(ref) || fromCode.has(ref) || mayExist(ref),
     keys: () => [...chains.keys(), ...fromCode.keys()],
@@ -95,6 +96,25 @@ export async function compile(tree: Tree, environment: string, options: CompileO
       }
   return { desired, issues: issues.sort(byPlace), explain: ref => explained(rendered.get(ref), chains.get(ref)) }
 }
+
+/** Codes after which resources are missing that somebody declared. */
+const leavesOut: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
+  'DOCUMENT_SHAPE',
+  'DUPLICATE_KEY',
+  'EXTENDS_CYCLE',
+  'EXTENDS_MISSING',
+  'EXTENDS_OUTSIDE',
+  'FORBIDDEN_CHARACTER',
+  'FORBIDDEN_KEY',
+  'INCLUDE_CYCLE',
+  'INCLUDE_MISSING',
+  'INCLUDE_OUTSIDE',
+  'INCLUDE_RESERVED',
+  'YAML_LIMIT',
+  'YAML_MULTIPLE_DOCUMENTS',
+  'YAML_SYNTAX',
+  'YAML_TAG',
+])
 
 /** File by file, from top to bottom; what has no place comes first. */
 function byPlace({ at: one }: Issue, { at: other }: Issue): number {

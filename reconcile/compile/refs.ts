@@ -54,7 +54,10 @@ function unresolved(named: NamedRef, rendered: Rendered, chain: readonly Item[],
   const path = declaredPath(rendered.kind, stepsOf(named.pointer), mergeChain(chain))
   const { at, related } = locate(chain, pointerOf(path), 'value')
   const where = { at, ref: rendered.resource.ref, pointer: named.pointer, ...(related.length > 0 ? { related } : {}) }
-  return issue('UNRESOLVED_REF', unresolvedMessage(named.kinds, named.name, known), where)
+  if (!rendered.resource.tainted.includes(named.pointer))
+    return issue('UNRESOLVED_REF', unresolvedMessage(named.kinds, named.name, known), where)
+  const message = `Cannot resolve the name in "${path.join('.')}" as no such ${named.kinds.join(' or ')} exists; it comes from a process variable: correct it there`
+  return issue('UNRESOLVED_REF', message, where)
 }
 
 /** `Cannot resolve "service/bilings" as no such service exists: did you mean "service/billing"?` */

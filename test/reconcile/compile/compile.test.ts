@@ -128,7 +128,7 @@ for (const [what, files] of [
 test('compile() collects what is wrong in all files at once', async () => {
   const files = {
     'environments/dev/environment.yaml': `${environmentYaml}sync: { windows: [] }\n`,
-    'environments/dev/a.yaml': 'x: [',
+    'environments/dev/a.yaml': 'redis:\n  - host: h\n',
     'environments/dev/b.yaml': 'sqll: []\n',
     'environments/dev/c.yaml': channel('    security: nobody\n'),
   }
@@ -137,11 +137,27 @@ test('compile() collects what is wrong in all files at once', async () => {
     new Set(placesOf(issues)),
     new Set([
       'NOT_ENFORCED dev/environment.yaml:5:9',
-      'YAML_SYNTAX dev/a.yaml:1:5',
+      'INVALID_NAME dev/a.yaml:2:5',
       'UNKNOWN_SECTION dev/b.yaml:1:1',
       'UNRESOLVED_REF dev/c.yaml:5:15',
     ]),
   )
+})
+
+test('compile() does not call missing what a file declares that could not be read', async () => {
+  const files = {
+    ...devEstate(channel('    security: crm\n')),
+    'environments/dev/security.yaml': 'security:\n  - name: [crm\n',
+  }
+  const { issues, desired } = await compileFiles(files, { documents, services: ['client.gte'] })
+  assert.deepEqual(placesOf(issues), ['UNRESOLVED_REF dev/resources.yaml:3:14', 'YAML_SYNTAX dev/security.yaml:3:1'])
+  assert.equal(desired, null)
+})
+
+test('compile() does not print the name of a resource that comes from a process variable', async () => {
+  const { issues } = await compileFiles(devEstate(channel('    security: ${REGION}\n'), `${environmentYaml}env: [REGION]\n`), { documents })
+  assert.deepEqual(placesOf(issues), ['UNRESOLVED_REF dev/resources.yaml:5:15'])
+  assert.doesNotMatch(JSON.stringify(issues), /region-eu/)
 })
 
 test('compile() does not read encrypted files, nor those of other environments, as resources', async () => {
