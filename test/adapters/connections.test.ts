@@ -11,6 +11,7 @@ import { kindName } from '../../schema/ref.ts'
 import { blackHole } from '../black-hole.ts'
 import { entryOf, quietSurroundings, unsealed } from '../engine/generation/fixtures.ts'
 import { postgresql, redis, testWith } from '../services.ts'
+import { until } from '../until.ts'
 
 interface Opened<Client> extends AsyncDisposable {
   readonly wrapped: Wrapped
@@ -83,6 +84,7 @@ testSql('sql survives the loss of a client that is in use, and of one that is id
   await other.client.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids])
   await lost
   inUse.release(true)
+  await until(() => opened.client.totalCount === 0, 'both clients are gone')
   assert.equal((await opened.client.query('SELECT 1 AS one')).rows[0].one, 1)
 })
 
