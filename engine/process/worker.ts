@@ -1,7 +1,6 @@
 // A worker: serves the channels from the generation that is live in it and follows what control says. While control is away
 // it serves on; when control is back it says what it holds.
 
-import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +23,7 @@ import { invokeService, pingConnection } from './calls.ts'
 import { guarded } from './guard.ts'
 import { healthOf } from './health.ts'
 import { Held } from './held.ts'
+import { lifeOf } from './life.ts'
 import type { Lifeline } from './lifeline.ts'
 import { type Link, LinkError, openLink } from './link.ts'
 import type { Hello, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
@@ -55,7 +55,7 @@ const recycleAfter = 200
 
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { id, log, lifeline, vocabulary } = options
-  const life = `${process.pid}-${randomBytes(6).toString('hex')}`
+  const life = lifeOf(process.pid) ?? String(process.pid)
   const instances = new Instances()
   const quarantined = new Map<string, string>()
   let names = new Map<string, number>()
