@@ -1,6 +1,6 @@
 # Every command runs under the pinned Node that `make setup` installs.
 export PATH := $(CURDIR)/node_modules/node/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-.PHONY: help setup run check test test-long bench add golden generate build
+.PHONY: help setup run check test test-long bench add golden generate build report
 
 # What is wrong without running anything.
 define checks
@@ -48,3 +48,6 @@ generate: setup ## rewrites generated files
 
 build: setup ## compiles to dist/
 	npm run build
+
+report: setup ## imports between floors, the largest files and functions
+	node scripts/report.ts
