@@ -2,7 +2,7 @@
 // second, so the servers take turns and what counts is the median of the ratios within a turn.
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { connect } from 'node:net'
+import { openLoad } from './request/load.ts'
 
 export interface BenchRow {
   readonly bench: string
@@ -19,7 +19,7 @@ const connections = 16
 const warmUp = 20_000
 
 /** Rows `request cpu <server>` in µs per request, and the ratio that has the goal. Throws where a server answers anything but the sample. */
-export async function run({ turns = 9, requests = 6_000 } = {}): Promise<readonly BenchRow[]> {
+export async function run({ turns = 61, requests = 1_000 } = {}): Promise<readonly BenchRow[]> {
   const servers = await Promise.all(names.map(startServer))
   try {
     for (const server of servers) await server.measure(warmUp)
@@ -59,14 +59,17 @@ async function startServer(name: string): Promise<Server> {
     child.send({})
     return (await messageFrom(child, 'cpuMicroseconds')).cpuMicroseconds
   }
-  await load(port, 1)
+  const load = await openLoad(port, connections)
   return {
     async measure(requests) {
       const before = await cpu()
-      await load(port, requests)
+      await load.send(requests)
       return ((await cpu()) - before) / requests
     },
-    stop: () => child.disconnect(),
+    stop() {
+      load.close()
+      child.disconnect()
+    },
   }
 }
 
@@ -82,56 +85,6 @@ async function messageFrom<Field extends string>(child: ChildProcess, field: Fie
       else reject(new Error(`Cannot measure as a server said ${JSON.stringify(message)}`))
     })
   })
-}
-
-const body = '{"client_id":123}'
-const request = Buffer.from(
-  [
-    'POST /api/v1/client HTTP/1.1',
-    'Host: localhost:17010',
-    'User-Agent: bench',
-    'Accept: */*',
-    'Content-Type: application/json',
-    `Content-Length: ${body.length}`,
-    '',
-    body,
-  ].join('\r\n'),
-)
-const expected = '\r\n\r\n{"name":"Jane Doe","email":"jane@example.com","segment":"RNZ"}'
-
-/** Sends `requests` over kept connections, one at a time on each, and looks at every answer. */
-async function load(port: number, requests: number): Promise<void> {
-  let left = requests
-  const work = () =>
-    new Promise<void>((resolve, reject) => {
-      let received = ''
-      const socket = connect({ port, host: '127.0.0.1' })
-      const next = () => {
-        if (left-- <= 0) socket.end()
-        else socket.write(request)
-      }
-      socket.setEncoding('latin1')
-      socket
-        .on('connect', next)
-        .on('error', reject)
-        .on('close', () => resolve())
-      socket.on('data', chunk => {
-        received += String(chunk)
-        if (!isWhole(received)) return
-        if (!received.startsWith('HTTP/1.1 200 ') || !received.endsWith(expected))
-          return reject(new Error(`Cannot compare as a server answered ${JSON.stringify(received)}`))
-        received = ''
-        next()
-      })
-    })
-  await Promise.all(Array.from({ length: Math.min(connections, requests) }, work))
-}
-
-function isWhole(received: string): boolean {
-  const headEnd = received.indexOf('\r\n\r\n')
-  if (headEnd < 0) return false
-  const length = /^content-length: *(\d+)/im.exec(received.slice(0, headEnd))?.[1]
-  return received.length >= headEnd + 4 + Number(length ?? Number.POSITIVE_INFINITY)
 }
 
 function rowOf(bench: string, unit: string, values: readonly number[], goal: number | null): BenchRow {

@@ -29,7 +29,11 @@ export async function run(scale: Scale): Promise<readonly BenchRow[]> {
     await sleep(pauseMs)
     const ofService = await timed(() => saves.service(turn), probe, shows(`"Jane ${turn}"`))
     await sleep(pauseMs)
-    const ofChannel = await timed(() => saves.channel(turn), probe, ({ contentType }) => contentType.endsWith(`turn=${turn}`))
+    const ofChannel = await timed(
+      () => saves.channel(turn),
+      probe,
+      ({ contentType }) => contentType.endsWith(`turn=${turn}`),
+    )
     await sleep(pauseMs)
     await timed(() => saves.service(1_000 + turn), probe, shows(`"Jane ${1_000 + turn}"`))
     const ofSecond = await timed(() => saves.service(2_000 + turn), probe, shows(`"Jane ${2_000 + turn}"`))

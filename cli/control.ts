@@ -28,7 +28,7 @@ const closeMs = 5_000
 
 export async function startControl(config: ControlConfig): Promise<{ close(): Promise<void> }> {
   const { dataDirectory, environment } = config
-  holdLifeline(4, null)
+  holdLifeline(4, { blamePath: null, onOrphaned: () => process.exit(1) })
   const log = createLog({ process: 'control', human: config.command === 'dev' })
   // The control process before this one may still be ending.
   await lockData(dataDirectory, 'control', lockWaitMs)
@@ -43,7 +43,7 @@ export async function startControl(config: ControlConfig): Promise<{ close(): Pr
   const worktree = config.source.kind === 'worktree' ? config.source.root : null
   const libraries = createLibraries(dataDirectory, { worktree, log })
   const compilation = createCompilation({ config, vocabulary, sealKey, libraries })
-  const loadCheck = createLoadCheck({ libraries, signal: ending.signal })
+  const loadCheck = createLoadCheck({ libraries, dataDirectory, signal: ending.signal })
   const announce = (type: string, body: Readonly<Record<string, string | number | boolean | null>>) =>
     void store.appendJournal(type, body).catch(error => log.error({ reason: String(error) }, `Cannot write "${type}" to the journal`))
   if (config.command === 'dev') tellPeople(events)
@@ -85,7 +85,7 @@ export async function startControl(config: ControlConfig): Promise<{ close(): Pr
     journal: store,
     tokens,
     log,
-    ready: () => (engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: 'no generation is live yet' }),
+    ready: () => (engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: recovered ?? 'no generation is live yet' }),
   })
   const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory })
   if (tokens.first !== null) process.stdout.write(`Admin token, shown this once: ${tokens.first}\n`)

@@ -1,5 +1,6 @@
 // The first step of prepare: the libraries of the services are there, and the changed code loads.
 
+import { join } from 'node:path'
 import type { Delta, Manifest } from '../engine/generation/manifest.ts'
 import { createLoadChecker } from '../engine/service/load-check.ts'
 import { serviceSpecOf } from '../engine/service/spec.ts'
@@ -11,8 +12,15 @@ export interface LoadCheck extends AsyncDisposable {
   check(next: Manifest, delta: Delta): Promise<readonly string[]>
 }
 
-export function createLoadCheck({ libraries, signal }: { readonly libraries: Libraries; readonly signal: AbortSignal }): LoadCheck {
-  const checker = createLoadChecker()
+export interface LoadCheckSettings {
+  readonly libraries: Libraries
+  readonly dataDirectory: string
+  readonly signal: AbortSignal
+}
+
+export function createLoadCheck({ libraries, dataDirectory, signal }: LoadCheckSettings): LoadCheck {
+  // Who saves twice in a row waits for no process.
+  const checker = createLoadChecker({ spares: 2, codeCache: join(dataDirectory, 'cache', 'node') })
   return {
     async check(next, { set }) {
       // A resource with modules is code, whatever its kind is called.

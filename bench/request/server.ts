@@ -13,6 +13,8 @@ import type { Route } from '../../engine/plane/route.ts'
 import { createRouter } from '../../engine/plane/router.ts'
 import type { ServiceView } from '../../engine/service/unit.ts'
 
+/** A connection must outlast the turns of the others. */
+const idleMs = 60_000
 const path = '/api/v1/client'
 const schema = {
   type: 'object',
@@ -71,7 +73,7 @@ const servers: Record<string, () => Promise<number>> = {
   },
 
   async node() {
-    const server = createServer((request, response) => {
+    const server = createServer({ keepAliveTimeout: idleMs }, (request, response) => {
       if (request.method !== 'POST' || request.url !== path) return void response.writeHead(404).end()
       const chunks: Buffer[] = []
       request.on('data', chunk => chunks.push(chunk))
@@ -92,11 +94,13 @@ const servers: Record<string, () => Promise<number>> = {
       const payload: unknown = await context.req.json()
       return fits(payload) ? context.json({ ...client }) : context.json({}, 400)
     })
-    return new Promise(resolve => serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => resolve(port)))
+    return new Promise(resolve =>
+      serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1', serverOptions: { keepAliveTimeout: idleMs } }, ({ port }) => resolve(port)),
+    )
   },
 
   async fastify() {
-    const app = fastify()
+    const app = fastify({ keepAliveTimeout: idleMs })
     app.post(path, { schema: { body: schema } }, async () => ({ ...client }))
     await app.listen({ port: 0, host: '127.0.0.1' })
     return portOf(app.server.address())

@@ -3,6 +3,7 @@
 // written is safe whatever the code does next.
 
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { extname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Worker } from 'node:worker_threads'
@@ -20,6 +21,8 @@ const later = setImmediate
 
 const parent = own.ppid
 tell({ kind: 'ready' })
+// Kept here, as the process is killed in the end: its own code, and none of a service's.
+flushCompileCache()
 const request: ChildRequest = JSON.parse(await text(stdin))
 new Worker(new URL(`./load-check-watch${extname(import.meta.url)}`, import.meta.url), { workerData: { parent: parent } })
 await checkAll(request)
