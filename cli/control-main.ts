@@ -2,17 +2,27 @@
 // Run as: node control-main.ts '<ControlConfig as JSON>' with the admin port's socket as 3 and the lifeline as 4.
 
 import process from 'node:process'
+import { messageOf } from '../adapters/redact.ts'
+import { hopeless } from '../engine/process/supervisor.ts'
+import { StoreError } from '../engine/store/error.ts'
 import { startControl } from './control.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 process.title = 'plumb control'
 const config = JSON.parse(process.argv[2] ?? '') as ControlConfig // written by the binder
-const control = await startControl(config)
+const control = await startControl(config).catch(giveUp)
 
 let ending = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.on(signal, () => {
     if (ending) process.exit(0)
     ending = true
-    void control.close().then(() => process.exit(0))
+    void control.close().finally(() => process.exit(0))
   })
+
+/** What only an operator can change is said once and ends the server; anything else is tried again. */
+function giveUp(error: unknown): never {
+  const isFinal = error instanceof StoreError && !error.retryable
+  process.stderr.write(`${messageOf(error)}\n`)
+  process.exit(isFinal ? hopeless : 1)
+}

@@ -1,6 +1,7 @@
 // Builds generation N+1 beside N: instances it shares are retained, new ones prepared and pinged, views made anew only where
 // the change is seen. Nothing that runs is touched; a build that fails closes what it opened.
 
+import { failpoint } from '#failpoint'
 import type { Declared, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import type { AdapterRow, AdapterTable } from '../../adapters/table.ts'
@@ -78,12 +79,14 @@ class Build {
     await this.#retainShared(touched)
     await this.#prepareChanged(touched)
     this.#throwFailures()
+    failpoint('stage.services')
     await this.#preflight(touched)
     this.#throwFailures()
+    failpoint('stage.connections')
     const routes = await this.#makeViews(order, touched)
     this.#throwFailures()
 
-    return new BuiltGeneration({
+    const built = new BuiltGeneration({
       number,
       manifest,
       router: await (base?.router ?? router).replace(routes.removed, routes.added),
@@ -93,6 +96,8 @@ class Build {
       referrers,
       shut: this.#shut,
     })
+    failpoint('stage.listeners')
+    return built
   }
 
   /** Gives back every reference the build took; one that is still being prepared goes back when it arrives. */

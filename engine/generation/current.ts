@@ -25,6 +25,10 @@ export interface CurrentState extends Committed {
   readonly probationUntil: string | null
   /** Crashes counted in this probation. */
   readonly crashes: number
+  /** The server ended in good order while this was on probation: the next boot counts no crash. */
+  readonly endedInOrder?: true
+  /** The serial that this one undid, and how it ended; absent where it followed on what it replaced. */
+  readonly undone?: { readonly serial: number; readonly outcome: 'rolled-back' | 'failed-probation' }
   /** The history row of this serial. */
   readonly history: HistoryRow
 }

@@ -1,5 +1,6 @@
 // The end of a generation: wait for its calls, then give back what it holds.
 
+import { failpoint } from '#failpoint'
 import type { Clock } from '../../adapters/port.ts'
 import type { BuiltGeneration } from './built.ts'
 import { DeadlineError } from './deadline.ts'
@@ -21,11 +22,13 @@ export async function drainGeneration(
   generation: BuiltGeneration,
   { instances, clock, deadlineMs }: { readonly instances: Instances; readonly clock: Clock; readonly deadlineMs: number },
 ): Promise<DrainOutcome> {
+  failpoint('drain.start')
   const startedAt = clock.now()
   const abandoned = await stillRunningAfter(generation, deadlineMs, clock)
   if (abandoned > 0)
     generation.expire(new DeadlineError(`Generation ${generation.number} was drained for ${deadlineMs} ms; the call is ended`))
   await releaseGeneration(generation, instances)
+  failpoint('drain.done')
   const elapsedMs = clock.now() - startedAt
   return abandoned > 0 ? { kind: 'deadline', abandoned, elapsedMs } : { kind: 'drained', elapsedMs }
 }

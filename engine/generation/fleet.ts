@@ -54,6 +54,7 @@ const workerWaitMs = 10_000
 export function createFleet(options: FleetOptions): Fleet {
   const { workers } = options
   const comingUp = new Map<WorkerPort, Promise<void>>()
+  const tidied = new WeakSet<WorkerPort>()
   return { prepare, activate, abort, drain, bringUp }
 
   async function prepare(order: Order): Promise<Prepared> {
@@ -62,6 +63,8 @@ export function createFleet(options: FleetOptions): Fleet {
     await workers.until(list => list.some(isCurrent), workerWaitMs)
     // Only workers that serve what is live vote; one that comes up meanwhile is built from what is current by then.
     const accept = workers.list().filter(isCurrent)
+    // One that came back a moment ago first lets go of what it built for an earlier control process.
+    await Promise.all(accept.map(bringUp))
     if (accept.length === 0)
       return { kind: 'refused', reasons: ['Cannot prepare as no worker is connected; workers are started anew within a second, try again'] }
     const outcomes = await Promise.all(
@@ -77,7 +80,9 @@ export function createFleet(options: FleetOptions): Fleet {
           })
           return { worker, reason: null, gone: false }
         } catch (error) {
-          return { worker, reason: messageOf(error), gone: error instanceof LinkError }
+          const gone = error instanceof LinkError
+          if (gone) worker.dismiss(`did not answer to generation ${order.generation}: ${messageOf(error)}`)
+          return { worker, reason: messageOf(error), gone }
         }
       }),
     )
@@ -120,8 +125,11 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   async function climbTo(worker: WorkerPort): Promise<void> {
-    // What an earlier control process had it build and never committed is nobody's.
-    await worker.keepOnly([options.live()?.generation ?? 0, options.fallback()?.generation ?? 0]).catch(() => undefined) // a worker that is gone keeps nothing
+    // What an earlier control process had it build and never committed is nobody's. Once: later ones are of this process.
+    if (!tidied.has(worker)) {
+      tidied.add(worker)
+      await worker.keepOnly([options.live()?.generation ?? 0, options.fallback()?.generation ?? 0]).catch(() => undefined) // a worker that is gone keeps nothing
+    }
     for (let target = options.live(); target && worker.live !== target.generation && !options.isStopping(); target = options.live()) {
       try {
         if (!worker.holds(target))

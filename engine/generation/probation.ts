@@ -21,10 +21,8 @@ const worseByShare = 0.05
 /** Why it fails, or null while nothing speaks against it. */
 export function judgeProbation({ deaths, health, changed }: Evidence): string | null {
   if (deaths >= deathsOfCrashLoop) return `${deaths} workers died since it went live`
-  for (const [service, calls] of firstCallsOf(health)) {
-    if (changed.has(service) && calls.unmapped >= unmappedOfFirstCalls)
-      return `service "${service}" failed in ${calls.unmapped} of its first ${Math.min(calls.calls, firstCalls * health.length)} calls`
-  }
+  for (const [service, { calls, unmapped }] of firstCallsOf(health))
+    if (changed.has(service)) return `service "${service}" failed in ${unmapped} of its first ${calls} calls`
   const requests = sum(health, each => each.requests)
   const errors = sum(health, each => each.serverErrors)
   const before = health.map(each => each.previousShare).filter(share => share !== null)
@@ -34,15 +32,20 @@ export function judgeProbation({ deaths, health, changed }: Evidence): string | 
   return null
 }
 
-function firstCallsOf(health: readonly Health[]): Map<string, { calls: number; unmapped: number }> {
-  const services = new Map<string, { calls: number; unmapped: number }>()
-  for (const { services: reported } of health)
-    for (const [name, { calls, unmapped }] of Object.entries(reported)) {
-      const known = services.get(name) ?? { calls: 0, unmapped: 0 }
-      services.set(name, { calls: known.calls + calls, unmapped: known.unmapped + unmapped })
+/** Services that failed from the first calls on, of one worker or of all together: each counts its own first five. */
+function* firstCallsOf(health: readonly Health[]): Generator<[string, FirstCalls]> {
+  const total = new Map<string, FirstCalls>()
+  for (const { services } of health)
+    for (const [name, first] of Object.entries(services)) {
+      if (first.unmapped >= unmappedOfFirstCalls) yield [name, first]
+      const { calls, unmapped } = total.get(name) ?? { calls: 0, unmapped: 0 }
+      total.set(name, { calls: calls + first.calls, unmapped: unmapped + first.unmapped })
     }
-  return services
+  for (const [name, { calls, unmapped }] of total)
+    if (unmapped >= unmappedOfFirstCalls && unmapped / calls >= unmappedOfFirstCalls / firstCalls) yield [name, { calls, unmapped }]
 }
+
+type FirstCalls = Health['services'][string]
 
 function sum(health: readonly Health[], of: (each: Health) => number): number {
   return health.reduce((total, each) => total + of(each), 0)

@@ -6,8 +6,7 @@
 import { failpoint } from '#failpoint'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
-import { digestOf } from '../../schema/digest.ts'
-import type { HistoryRow, Outcome, Store } from '../store/port.ts'
+import type { HistoryRow, Store } from '../store/port.ts'
 import { applied, deltaBetween } from './applied.ts'
 import type { CurrentState } from './current.ts'
 import { CurrentError, writeCurrent } from './current.ts'
@@ -17,6 +16,7 @@ import type { Delta, Manifest } from './manifest.ts'
 import { emptyManifest } from './manifest.ts'
 import { collectManifests, readManifest, writeManifest } from './manifests.ts'
 import { pairsBetween } from './mark.ts'
+import { type Announce, createRecorder, manifestDigest } from './record.ts'
 import { createTurns } from './turns.ts'
 import type { WorkerPort, Workers } from './workers.ts'
 
@@ -30,7 +30,7 @@ export interface SwapOptions {
   /** First step of prepare: runs the changed code once in a killable process, installs its libraries. Gives reasons, empty where it may go on. */
   readonly check: (next: Manifest, delta: Delta) => Promise<readonly string[]>
   readonly libraries: (lockfile: Digest | null) => string | null
-  readonly announce: (type: string, body: Readonly<Record<string, string | number | boolean | null>>) => void
+  readonly announce: Announce
   /** What failed probation, for the marks. */
   readonly onBad: (pairs: ApplyRequest['pairs'], reason: string) => Promise<void>
   readonly now: () => number
@@ -43,8 +43,8 @@ export interface Swap extends AsyncDisposable {
   apply(request: ApplyRequest): Promise<ApplyOutcome>
   rollback(request: RollbackRequest): Promise<ApplyOutcome>
   endProbation(): Promise<boolean>
-  /** Back to the fallback, the change set marked. Does nothing outside probation. */
-  failProbation(reason: string): Promise<void>
+  /** Back to the fallback, the change set marked. Does nothing where that generation is not on probation. Never rejects. */
+  failProbation(generation: number, reason: string): Promise<void>
   manifestOf(serial: number): Promise<Manifest | undefined>
   /** Brings a worker that came new, or back, to what is live. */
   bringUp(worker: WorkerPort): Promise<void>
@@ -59,6 +59,8 @@ interface Live extends CurrentState {
 
 interface Build extends Omit<ApplyRequest, 'baseSerial' | 'delta' | 'preflight'> {
   readonly preflight: Preflight
+  /** The serial that this is a way back from. */
+  readonly undoes?: number
 }
 
 interface Fallback {
@@ -91,6 +93,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   const [newest] = await store.listHistory(1)
   let lastGeneration = Math.max(live?.generation ?? 0, newest?.generation ?? 0)
   let lastSerial = Math.max(live?.serial ?? 0, newest?.serial ?? 0)
+  const recorder = createRecorder(options)
   const fleet = createFleet({
     workers,
     libraries: options.libraries,
@@ -107,21 +110,19 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     apply: request => turns.take(() => apply(request)),
     rollback: request => turns.take(() => rollback(request)),
     endProbation: () => turns.take(passProbation),
-    failProbation: reason =>
+    failProbation: (generation, reason) =>
       turns
-        .take(() => swapBack(reason, 'plumb', 'failed-probation'))
+        // By its turn another one may be on probation.
+        .take(async () => void (live?.generation === generation && (await swapBack(reason, 'plumb', 'failed-probation'))))
         // Its workers go on reporting: it is tried again.
-        .then(
-          () => undefined,
-          error => announce('store.failed', { reason: messageOf(error) }),
-        ),
+        .catch(error => announce('store.failed', { reason: messageOf(error) })),
     manifestOf,
     bringUp: fleet.bringUp,
     probation: () => (live?.probationUntil ? { generation: live.generation, pairs: onTrial } : null),
     async [Symbol.asyncDispose]() {
       stopping = true
       clearTimeout(probationTimer)
-      await turns.take(async () => undefined)
+      await turns.take(endInOrder)
     },
   }
 
@@ -158,17 +159,15 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     if (reasons.length > 0) return refused('PREPARE_FAILED', reasons)
 
     const writing = writeManifest(dataDirectory, contents, live ? { base: { name: live.manifest }, delta } : null)
+    writing.catch(() => undefined) // Whoever waits for it is told; where nobody does, an unnamed manifest is collected later.
     const prepared = await fleet.prepare({ generation, contents, delta, preflight: request.preflight, manifest: writing })
     watch.lap('prepare')
-    if (prepared.kind === 'refused') {
-      await writing.catch(() => undefined) // The refusal is told; an unnamed manifest is collected later.
-      return refused('PREPARE_FAILED', prepared.reasons)
-    }
+    if (prepared.kind === 'refused') return refused('PREPARE_FAILED', prepared.reasons)
     const previous = live
     const serial = lastSerial + 1
     const probationMs = previous ? Math.min(request.probationMs, longestProbationMs) : 0
     const manifest = await writing
-    const history = historyRow({ serial, generation, contents, manifest, request, outcome: probationMs > 0 ? 'probation' : 'live' })
+    const history = recorder.row({ serial, generation, contents, manifest, request, outcome: probationMs > 0 ? 'probation' : 'live' })
     const state: CurrentState = {
       serial,
       generation,
@@ -176,14 +175,13 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       fallback: previous && { serial: previous.serial, generation: previous.generation, manifest: previous.manifest },
       probationUntil: probationMs > 0 ? new Date(now() + probationMs).toISOString() : null,
       crashes: 0,
+      ...(request.undoes === undefined ? {} : { undone: { serial: request.undoes, outcome: 'rolled-back' as const } }),
       history,
     }
     failpoint('swap.before')
     try {
-      await writeCurrent(dataDirectory, state)
+      await commit(state)
     } catch (error) {
-      // Where the disk does not tell what it holds, only a restart that reads it can.
-      if (error instanceof CurrentError && error.committed === 'unknown') return options.fail(error)
       await fleet.abort(prepared.ready, generation)
       throw new Error(
         `Cannot commit generation ${generation} as "current" cannot be written: ${messageOf(error)}; generation ${previous?.generation ?? 0} stays live`,
@@ -206,9 +204,21 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     watch.lap('activate')
     if (probationMs > 0) startProbation(probationMs)
     else fallback = null
-    await record(history, previous)
+    await recorder.committed(state)
+    await collect()
     watch.lap('record')
     return { kind: 'live', serial, generation, phases: watch.laps }
+  }
+
+  /** @throws CurrentError where the disk holds what it held before */
+  async function commit(state: CurrentState): Promise<void> {
+    try {
+      await writeCurrent(dataDirectory, state)
+    } catch (error) {
+      // Where the disk does not tell what it holds, only a restart that reads it can.
+      if (error instanceof CurrentError && error.committed === 'unknown') return options.fail(error)
+      throw error
+    }
   }
 
   function startProbation(ms: number): void {
@@ -223,33 +233,35 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
 
   async function passProbation(): Promise<boolean> {
     if (!live?.probationUntil) return false
-    clearTimeout(probationTimer)
-    const { contents: _contents, digest: _digest, ...state } = live
+    const state = stateOf(live)
     const passed: CurrentState = { ...state, probationUntil: null, crashes: 0, history: { ...state.history, outcome: 'live' } }
-    await writeCurrent(dataDirectory, passed)
+    await commit(passed)
+    clearTimeout(probationTimer)
     live = { ...live, ...passed }
     const old = fallback
     fallback = null
-    await store.setOutcome(live.serial, 'live')
-    announce('probation.passed', { serial: live.serial, generation: live.generation })
     if (old) await fleet.drain(old.generation)
+    await recorder.passed(passed)
     return true
   }
 
-  async function swapBack(reason: string, actor: string, outcome: Outcome): Promise<ApplyOutcome> {
+  async function swapBack(reason: string, actor: string, outcome: 'rolled-back' | 'failed-probation'): Promise<ApplyOutcome> {
     if (!live?.probationUntil || !fallback) return refused('BUSY', ['Cannot swap back as no generation is on probation'])
     const watch = stopwatch()
-    clearTimeout(probationTimer)
     const failed = live
     const back = fallback
+    // Marked before it is undone: a crash in between must not leave a way back that the next pass goes forward again. Who asks for a
+    // rollback marks it.
+    if (outcome === 'failed-probation')
+      await options.onBad(onTrial, reason).catch(error => announce('store.failed', { reason: messageOf(error) }))
+    watch.lap('mark')
     const serial = lastSerial + 1
-    const request = { actor, reason, summary: invert(failed.history.summary) }
-    const history = historyRow({
+    const history = recorder.row({
       serial,
       generation: back.generation,
       contents: back.contents,
       manifest: back.manifest,
-      request,
+      request: { actor, reason, summary: invert(failed.history.summary) },
       outcome: 'live',
     })
     const state: CurrentState = {
@@ -259,11 +271,13 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       fallback: null,
       probationUntil: null,
       crashes: 0,
+      undone: { serial: failed.serial, outcome },
       history,
     }
     failpoint('swapback.before')
-    await writeCurrent(dataDirectory, state)
+    await commit(state)
     watch.lap('commit')
+    clearTimeout(probationTimer)
     live = { ...state, contents: back.contents, digest: history.digest }
     lastSerial = serial
     fallback = null
@@ -273,10 +287,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       false,
     )
     watch.lap('activate')
-    // A rollback is marked by who asked for it.
-    if (outcome === 'failed-probation') await options.onBad(onTrial, reason)
-    await store.setOutcome(failed.serial, outcome)
-    await record(history, null)
+    await recorder.committed(state)
     if (outcome === 'failed-probation')
       announce('probation.failed', {
         serial,
@@ -304,65 +315,56 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       ])
     const busy = whyBusy()
     if (busy) return refused('BUSY', [busy])
-    const undone = live.serial
     const delta = deltaBetween(live.contents, contents)
     // A way back is not refused for a far end that is away, and needs no second trial.
-    const outcome = await build(contents, delta, {
+    return await build(contents, delta, {
       actor,
       reason,
       summary: invert(live.history.summary),
       pairs: [],
       preflight: 'warn-all',
       probationMs: 0,
+      undoes: live.serial,
     })
-    if (outcome.kind !== 'live') return outcome
-    await store.setOutcome(undone, 'rolled-back')
-    return outcome
   }
 
   async function resume(booted: Live): Promise<void> {
-    await store.insertHistory(booted.history)
+    await recorder.resumed(booted)
     if (!booted.probationUntil) return
-    const left = Date.parse(booted.probationUntil) - now()
     const back = booted.fallback && (await readManifest(dataDirectory, booted.fallback.manifest).catch(() => undefined))
     if (booted.fallback && back) fallback = { ...booted.fallback, contents: back }
     onTrial = back ? pairsBetween(back, booted.contents) : []
-    if (left <= 0) return void (await passProbation())
-    const crashes = booted.crashes + 1
-    if (crashes >= crashesInProbation && fallback)
-      return void (await swapBack(`The server crashed ${crashes} times in probation`, 'plumb', 'failed-probation'))
-    const { contents: _contents, digest: _digest, ...state } = booted
-    await writeCurrent(dataDirectory, { ...state, crashes })
-    live = { ...booted, crashes }
-    startProbation(left)
-  }
-
-  /** What follows a commit point may fail without undoing it: the row is inserted at the next boot. */
-  async function record(history: HistoryRow, previous: Live | null): Promise<void> {
+    const crashes = booted.crashes + (booted.endedInOrder ? 0 : 1)
+    const leftMs = Date.parse(booted.probationUntil) - now()
+    const { endedInOrder: _ended, ...state } = stateOf(booted)
+    live = { ...state, contents: booted.contents, digest: booted.digest, crashes }
     try {
-      await recordRow(history, previous)
+      if (crashes >= crashesInProbation && fallback)
+        await swapBack(`The server crashed ${crashes} times in probation`, 'plumb', 'failed-probation')
+      else if (leftMs <= 0) await passProbation()
+      else await commit({ ...state, crashes })
     } catch (error) {
-      announce('store.failed', { serial: history.serial, reason: messageOf(error) })
+      // A disk that takes nothing must not keep what was good from being served.
+      announce('store.failed', { reason: messageOf(error) })
     }
+    if (live.probationUntil) startProbation(Math.max(leftMs, retryMs))
   }
 
-  async function recordRow(history: HistoryRow, previous: Live | null): Promise<void> {
-    failpoint('history.before')
-    await store.insertHistory(history)
-    if (previous?.history.outcome === 'live') await store.setOutcome(previous.serial, 'superseded')
-    announce('generation.live', {
-      serial: history.serial,
-      generation: history.generation,
-      revision: history.revision,
-      reason: history.reason,
-      actor: history.actor,
-    })
-    const rows = await store.listHistory(keptManifests)
-    await collectManifests(dataDirectory, [
-      ...rows.map(row => row.manifest),
-      ...(live ? [live.manifest] : []),
-      ...(live?.fallback ? [live.fallback.manifest] : []),
-    ])
+  /** A stop in probation is no crash of it. */
+  async function endInOrder(): Promise<void> {
+    if (!live?.probationUntil) return
+    await commit({ ...stateOf(live), endedInOrder: true }).catch(error => announce('store.failed', { reason: messageOf(error) }))
+  }
+
+  /** Removes the manifests that no rollback reaches any more. */
+  async function collect(): Promise<void> {
+    try {
+      const rows = await store.listHistory(keptManifests)
+      const named = live ? [live.manifest, ...(live.fallback ? [live.fallback.manifest] : [])] : []
+      await collectManifests(dataDirectory, [...rows.map(row => row.manifest), ...named])
+    } catch (error) {
+      announce('store.failed', { reason: messageOf(error) })
+    }
   }
 
   async function manifestOf(serial: number): Promise<Manifest | undefined> {
@@ -379,30 +381,10 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       return `Cannot apply as ${draining.size} generations still drain; the newest revision follows when one has ended`
     return null
   }
+}
 
-  function historyRow(facts: {
-    serial: number
-    generation: number
-    contents: Manifest
-    manifest: string
-    request: Pick<ApplyRequest, 'actor' | 'reason' | 'summary'>
-    outcome: Outcome
-  }): HistoryRow {
-    const { serial, generation, contents, manifest, request, outcome } = facts
-    return {
-      serial,
-      generation,
-      environment: options.environment,
-      revision: contents.revision,
-      digest: manifestDigest(contents),
-      manifest,
-      actor: request.actor,
-      reason: request.reason,
-      at: new Date(now()).toISOString(),
-      outcome,
-      summary: request.summary,
-    }
-  }
+function stateOf({ contents: _contents, digest: _digest, ...state }: Live): CurrentState {
+  return state
 }
 
 function refused(
@@ -410,10 +392,6 @@ function refused(
   reasons: readonly string[],
 ): Extract<ApplyOutcome, { kind: 'refused' }> {
   return { kind: 'refused', code, reasons }
-}
-
-function manifestDigest(manifest: Manifest): string {
-  return digestOf([...manifest.entries.values()].map(entry => `${entry.resource.ref} ${entry.resource.effectiveDigest}`).sort())
 }
 
 function invert(summary: HistoryRow['summary']): HistoryRow['summary'] {

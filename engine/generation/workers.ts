@@ -26,7 +26,7 @@ export interface WorkerPort {
   drain(generation: number, deadlineMs: number): Promise<void>
   /** Generations that drain on it. */
   readonly draining: readonly number[]
-  /** Takes no part any more: it is killed and replaced. */
+  /** Takes no part any more: it is killed and replaced. Never throws, whatever became of it. */
   dismiss(reason: string): void
 }
 

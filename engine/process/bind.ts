@@ -2,7 +2,9 @@
 // so that it never takes a connection itself. It then only waits, and passes signals on.
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member, Roster } from './supervisor.ts'
 
 export interface Address {
@@ -18,7 +20,7 @@ export interface Binding {
   readonly supervisor: number
   /** Resolves with the exit status the command should have. */
   readonly ended: Promise<number>
-  /** Ends everything in good order. */
+  /** Ends everything in good order; asked again later, at once. */
   stop(): void
 }
 
@@ -44,6 +46,10 @@ const adminFd = 4
 const binderFd = 5
 /** As many connections may wait while nobody accepts: the kernel's own cap may be lower. */
 const backlog = 4096
+const sameWishMs = 500
+/** What a supervisor that was killed left behind lets go of the ports within a second. */
+const leftBehindMs = 1_500
+const retryMs = 50
 
 /** @throws BindError where a port cannot be opened */
 export async function bind(binds: Binds): Promise<Binding> {
@@ -76,27 +82,40 @@ export async function bind(binds: Binds): Promise<Binding> {
   })
   channels.close()
   admin.close()
-  let stopping = false
+  let stoppedAt: number | null = null
   const stop = () => {
-    stopping = true
+    // A terminal's Ctrl-C reaches the launcher and this process, and the launcher passes it on: that is one wish.
+    if (stoppedAt !== null && performance.now() - stoppedAt < sameWishMs) return
+    stoppedAt ??= performance.now()
     supervisor.kill('SIGTERM')
   }
   const ended = new Promise<number>(resolve => {
     supervisor.on('error', () => resolve(1))
-    supervisor.on('exit', code => resolve(stopping && code === 0 ? 0 : 1))
+    supervisor.on('exit', code => resolve(stoppedAt !== null && code === 0 ? 0 : 1))
   })
   return { supervisor: supervisor.pid ?? 0, ended, stop }
 }
 
-async function open({ host, port }: Address): Promise<Server> {
+async function open(address: Address): Promise<Server> {
+  const giveUpAt = performance.now() + leftBehindMs
+  for (;;) {
+    try {
+      return await tryToOpen(address)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException // net throws system errors
+      if (code === 'EADDRINUSE' && performance.now() < giveUpAt) await sleep(retryMs)
+      else {
+        const why = code === 'EADDRINUSE' ? 'another process listens there' : message
+        throw new BindError(`Cannot listen on ${address.host}:${address.port} as ${why}; stop it or choose another port`)
+      }
+    }
+  }
+}
+
+async function tryToOpen({ host, port }: Address): Promise<Server> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
-      reject(new BindError(`Cannot listen on ${host}:${port} as ${why}; stop it or choose another port`))
-    })
-    server.listen({ host, port, backlog, exclusive: true }, resolve)
-  })
+  server.listen({ host, port, backlog, exclusive: true })
+  await once(server, 'listening')
   return server
 }
 

@@ -1,6 +1,6 @@
 // The engine in the control process: what is live, the one way to change it, and the workers that serve it.
 
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
@@ -12,8 +12,10 @@ import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
+import { serviceRef } from './guard.ts'
+import { isOver } from './life.ts'
 import type { Quarantined, Report } from './messages.ts'
-import { blamePath, linkPath } from './paths.ts'
+import { blamedLife, blamePath } from './paths.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
 
 export interface EngineOptions {
@@ -64,32 +66,30 @@ function stateOf(row: HistoryRow): CurrentState {
 
 export async function startEngine(options: EngineOptions & { readonly boot: SwapOptions['boot'] }): Promise<Engine & AsyncDisposable> {
   const { dataDirectory, store, announce } = options
-  const kills = new Map<string, number[]>()
+  const kills = new Map<Ref, number[]>()
   const quarantined = new Map<Ref, string>()
-  let deaths = 0
-  let trial = 0
+  let trial = { generation: 0, deaths: 0 }
   let swap: Swap | undefined
 
-  // A life begins with the pid of its worker.
-  const grants = createLeaseGrants({ store, isGone: life => !isAlive(Number.parseInt(life, 10)), now: Date.now })
+  const grants = createLeaseGrants({ store, isGone: isOver, now: Date.now })
+  await removeLeftBlames()
   const workers: ConnectedWorkers = await acceptWorkers({
-    socketPath: linkPath(dataDirectory),
+    dataDirectory,
     welcome: () => ({
       sealKey: options.sealKey?.sealingKey ?? null,
       workers: options.workers,
       quarantined: quarantineList(),
-      hasLive: (swap?.live().generation ?? 0) > 0,
+      hasLive: swap ? swap.live().generation > 0 : options.boot !== null,
       sourceRoot: options.sourceRoot,
     }),
     onUp: worker => void swap?.bringUp(worker),
-    onDown: ({ id, pid }) => {
+    onDown: ({ id, pid, life, isDeath }) => {
       announce('worker.gone', { worker: id, pid })
-      void afterDeath(pid)
+      if (isDeath) void afterDeath(pid, life)
     },
     onReport: (_worker, report) => judge(report),
     acquire: grants.acquire,
     release: grants.release,
-    journal: ({ type, body }) => void store.appendJournal(type, body),
   })
   const started = await createSwap({ ...options, workers, boot: options.boot, now: Date.now })
   swap = started
@@ -156,40 +156,45 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   function judge(report: Report): void {
     const current = started.probation()
     if (!current || report.health.generation !== current.generation) return
-    if (trial !== current.generation) {
-      trial = current.generation
-      deaths = 0
-    }
     const health = workers.reports().flatMap(each => (each.report?.health.generation === current.generation ? [each.report.health] : []))
+    const deaths = trial.generation === current.generation ? trial.deaths : 0
     const reason = judgeProbation({ deaths, health, changed: new Set(current.pairs.map(([ref]) => ref)) })
-    if (reason !== null) void started.failProbation(reason)
+    if (reason !== null) void started.failProbation(current.generation, reason)
   }
 
-  async function afterDeath(pid: number): Promise<void> {
-    deaths += 1
-    const blame = await takeBlame(pid)
-    if (blame) {
-      announce('worker.blamed', { pid, ref: blame.name, reason: blame.reason })
-      const recent = [...(kills.get(blame.name) ?? []), Date.now()].filter(at => Date.now() - at < killWindowMs)
-      kills.set(blame.name, recent)
-      if (recent.length >= killsToQuarantine) {
-        quarantined.set(blame.name as Ref, `it ${blame.reason} and took ${recent.length} workers with it`)
-        announce('service.quarantined', { ref: blame.name, kills: recent.length })
-        workers.quarantine(quarantineList())
-      }
+  async function afterDeath(pid: number, life: string): Promise<void> {
+    const current = swap?.probation()
+    if (current) {
+      trial = { generation: current.generation, deaths: trial.generation === current.generation ? trial.deaths + 1 : 1 }
+      const reason = judgeProbation({ deaths: trial.deaths, health: [], changed: new Set() })
+      if (reason !== null) void swap?.failProbation(current.generation, reason)
     }
-    const current = started.probation()
-    if (current && trial === current.generation) {
-      const reason = judgeProbation({ deaths, health: [], changed: new Set() })
-      if (reason !== null) await started.failProbation(reason)
-    }
+    await takeBlame(pid, life).catch(error => announce('worker.unexplained', { pid, reason: messageOf(error) }))
   }
 
-  async function takeBlame(pid: number): Promise<{ name: string; reason: string } | null> {
-    const path = blamePath(dataDirectory, pid)
+  async function takeBlame(pid: number, life: string): Promise<void> {
+    const path = blamePath(dataDirectory, life)
     const text = await readFile(path, 'utf8').catch(() => null) // None is written where nothing was stuck.
+    if (text === null) return
     await rm(path, { force: true })
-    return text === null ? null : (JSON.parse(text) as { name: string; reason: string }) // written by a worker of ours
+    const { name, reason } = JSON.parse(text) as { name: string; reason: string } // written by a worker of ours
+    const ref = serviceRef(name)
+    announce('worker.blamed', { pid, ref, reason })
+    const recent = [...(kills.get(ref) ?? []), Date.now()].filter(at => Date.now() - at < killWindowMs)
+    kills.set(ref, recent)
+    if (recent.length < killsToQuarantine) return
+    quarantined.set(ref, `it ${reason} and took ${recent.length} workers with it`)
+    announce('service.quarantined', { ref, kills: recent.length })
+    workers.quarantine(quarantineList())
+  }
+
+  /** Of workers that died while there was no control process: nobody counts them any more. */
+  async function removeLeftBlames(): Promise<void> {
+    const names = await readdir(dataDirectory).catch(() => []) // who needs the directory tells why it cannot be read
+    for (const name of names) {
+      const life = blamedLife(name)
+      if (life !== null && isOver(life)) await rm(blamePath(dataDirectory, life), { force: true })
+    }
   }
 
   /** A service that changed gets another chance. */
@@ -204,14 +209,5 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
 
   function quarantineList(): Quarantined[] {
     return [...quarantined].map(([ref, reason]) => ({ ref, reason }))
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false // ESRCH: it is gone
   }
 }

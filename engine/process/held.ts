@@ -65,7 +65,9 @@ export class Held {
     return lockfile === null ? null : (this.#libraries.get(lockfile) ?? null)
   }
 
-  begin(begin: Begin): void {
+  async begin(begin: Begin): Promise<void> {
+    // A build of that number that control gave up on while it could not say so.
+    await this.abort(begin.generation)
     const base = begin.base === null ? null : (this.#find(begin.base) ?? null)
     if (begin.base !== null && base === null)
       throw new Error(`Cannot begin generation ${begin.generation} as its base ${begin.base} is not held`)

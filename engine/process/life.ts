@@ -7,7 +7,9 @@ export function lifeOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the command in parentheses and may hold anything; the start is the 22nd.
-    return `${pid}-${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A zombie is dead and waits for its parent to hear of it.
+    return fields[0] === 'Z' ? null : `${pid}-${fields[19]}`
   } catch {
     return null // the process is gone
   }

@@ -1,6 +1,6 @@
 // The thread behind lifeline.ts: beats while the main loop turns, and ends the process when the supervisor is gone.
 
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -11,7 +11,7 @@ const cells = new Int32Array(shared)
 const pipe = new Socket({ fd, readable: true, writable: true })
 let names: readonly string[] = []
 let turns = -1
-let turnedAt = Date.now()
+let turnedAt = performance.now()
 let blamed = false
 
 pipe.on('error', endProcess)
@@ -26,10 +26,12 @@ function beat(): void {
   const seen = Atomics.load(cells, 0)
   if (seen !== turns) {
     turns = seen
-    turnedAt = Date.now()
+    turnedAt = performance.now()
+    // It was slow, not stuck.
+    if (blamed && blamePath !== null) rmSync(blamePath, { force: true })
     blamed = false
     pipe.write('.')
-  } else if (!blamed && Date.now() - turnedAt > stuckMs) {
+  } else if (!blamed && performance.now() - turnedAt > stuckMs) {
     blamed = true
     const name = names[Atomics.load(cells, 1) - 1]
     if (blamePath !== null && name !== undefined) writeFileSync(blamePath, JSON.stringify({ name, reason: 'blocked the event loop' }))

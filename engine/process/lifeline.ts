@@ -16,9 +16,13 @@ const turnMs = 200
 
 /**
  * Takes over `fd`, the child's end of the pipe.
- * @param blamePath file that names what the loop was stuck on, written after two seconds without a turn
+ * @param blamePath file that names what the loop is stuck on, there from two seconds without a turn until the next; null: none
+ * @param onOrphaned the supervisor is gone: ends the process, which is killed half a second later
  */
-export function holdLifeline(fd: number, blamePath: string | null): Lifeline {
+export function holdLifeline(
+  fd: number,
+  { blamePath, onOrphaned }: { readonly blamePath: string | null; readonly onOrphaned: () => void },
+): Lifeline {
   const shared = new SharedArrayBuffer(8)
   const cells = new Int32Array(shared) // [turns, blamed index + 1]
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -28,7 +32,7 @@ export function holdLifeline(fd: number, blamePath: string | null): Lifeline {
     env: {},
   })
   thread.unref()
-  thread.on('message', () => process.exit(1))
+  thread.on('message', onOrphaned)
   setInterval(() => Atomics.add(cells, 0, 1), turnMs).unref()
   return {
     blame: index => Atomics.store(cells, 1, index + 1),

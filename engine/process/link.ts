@@ -15,6 +15,7 @@ export interface Link {
   /** Sends without waiting for an answer; dropped silently when the link is closed. */
   notify(method: string, body: unknown): void
   readonly closed: Promise<void>
+  readonly isClosed: boolean
   close(): void
 }
 
@@ -58,6 +59,9 @@ export function openLink(socket: Socket, methods: Methods): Link {
       if (!socket.destroyed) send({ notify: true, method, body: body as Json }) // what callers pass is JSON data
     },
     closed,
+    get isClosed() {
+      return socket.destroyed
+    },
     close: () => socket.destroy(),
   }
 

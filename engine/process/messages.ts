@@ -1,6 +1,5 @@
 // What control and workers say to each other over the link. Everything is JSON; a method's body and answer stand here.
 
-import type { JsonObject } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
@@ -10,7 +9,7 @@ import type { Entry, Settings } from '../generation/manifest.ts'
 export interface Hello {
   readonly id: number
   readonly pid: number
-  /** Unique to this life of the worker: what a lease is held by. */
+  /** Unique to this life of the worker: what a lease is held by, and blame laid on. */
   readonly life: string
   /** Generations it holds, with the manifest each was built from. */
   readonly held: readonly { readonly generation: number; readonly manifest: string }[]
@@ -92,7 +91,7 @@ export type WorkerMethods = {
   prepare(body: { readonly generation: number }): Promise<void>
   abort(body: { readonly generation: number }): Promise<void>
   activate(body: Activate): Promise<void>
-  /** Resolves at once; the worker says `drained` when it is. */
+  /** Resolves at once; reports list what still drains. */
   drain(body: { readonly generation: number; readonly deadlineMs: number }): Promise<void>
   quarantine(body: { readonly list: readonly Quarantined[] }): Promise<void>
   invoke(body: Invocation): Promise<InvocationOutcome>
@@ -105,5 +104,6 @@ export type ControlMethods = {
   report(body: Report): void
   acquire(body: { readonly name: string; readonly ttlMs: number }): Promise<{ readonly term: number } | null>
   release(body: { readonly name: string; readonly term: number }): Promise<boolean>
-  journal(body: { readonly type: string; readonly body: JsonObject }): void
+  /** Said before an end in good order: the link that closes next is no death. */
+  leaving(): void
 }

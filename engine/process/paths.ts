@@ -1,5 +1,6 @@
 // Files of a data directory that several processes know.
 
+import { closeSync, constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** The socket between control and its workers. */
@@ -7,7 +8,28 @@ export function linkPath(dataDirectory: string): string {
   return join(dataDirectory, 'link.sock')
 }
 
+/** sockaddr_un holds 108 bytes, a zero at the end included. */
+const maxAddressBytes = 107
+
+/**
+ * A path by which the kernel takes a socket file however deep it lies. It is good until it is disposed of, in this process only.
+ * @param path its directory exists
+ */
+export function socketAddress(directory: string, name: string): { readonly path: string } & Disposable {
+  const path = join(directory, name)
+  if (Buffer.byteLength(path) <= maxAddressBytes) return { path, [Symbol.dispose]: () => undefined }
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  return { path: `/proc/self/fd/${fd}/${name}`, [Symbol.dispose]: () => closeSync(fd) }
+}
+
+const blamed = /^blame-(.+)\.json$/
+
 /** Where a worker leaves the name of what it was stuck on, or what ended it. */
-export function blamePath(dataDirectory: string, pid: number): string {
-  return join(dataDirectory, `blame-${pid}.json`)
+export function blamePath(dataDirectory: string, life: string): string {
+  return join(dataDirectory, `blame-${life}.json`)
+}
+
+/** The life that such a file is about; null for any other file. */
+export function blamedLife(name: string): string | null {
+  return blamed.exec(name)?.[1] ?? null
 }

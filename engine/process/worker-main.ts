@@ -3,21 +3,32 @@
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { builtinVocabulary } from '../../schema/vocabulary.ts'
+import { lifeOf } from './life.ts'
 import { holdLifeline } from './lifeline.ts'
 import { createLog } from './log.ts'
-import { blamePath, linkPath } from './paths.ts'
+import { blamePath } from './paths.ts'
 import { startWorker } from './worker.ts'
 
 const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
 const graceMs = 30_000
-const blame = blamePath(dataDirectory, process.pid)
+const life = lifeOf(process.pid) ?? String(process.pid)
+const blame = blamePath(dataDirectory, life)
+let ending = false
+let known = false
 const log = createLog({ process: `worker ${id}`, human })
-const lifeline = holdLifeline(4, blame)
+const lifeline = holdLifeline(4, {
+  blamePath: blame,
+  onOrphaned() {
+    ending = true
+    process.exit(1)
+  },
+})
 const worker = startWorker({
   id,
-  linkPath: linkPath(dataDirectory),
+  life,
+  dataDirectory,
   channels: { fd: 3 },
   vocabulary: builtinVocabulary(),
   log,
@@ -25,8 +36,6 @@ const worker = startWorker({
   isDevelopment: human,
 })
 
-let ending = false
-let known = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
 // A promise that service code let go of must not end the calls of others.
 process.on('unhandledRejection', reason =>
@@ -48,7 +57,7 @@ process.on('exit', () => {
 function end(): void {
   if (ending) return process.exit(0)
   ending = true
-  void worker.close(graceMs).then(() => process.exit(0))
+  void worker.close(graceMs).finally(() => process.exit(0))
 }
 
 function blameRunning(reason: string): void {

@@ -1,8 +1,9 @@
 // A worker: serves the channels from the generation that is live in it and follows what control says. While control is away
 // it serves on; when control is back it says what it holds.
 
+import { once } from 'node:events'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../adapters/clock.ts'
 import type { Log, Surroundings } from '../../adapters/port.ts'
@@ -23,14 +24,15 @@ import { invokeService, pingConnection } from './calls.ts'
 import { guarded } from './guard.ts'
 import { healthOf } from './health.ts'
 import { Held } from './held.ts'
-import { lifeOf } from './life.ts'
 import type { Lifeline } from './lifeline.ts'
 import { type Link, LinkError, openLink } from './link.ts'
 import type { Hello, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
+import { linkPath, socketAddress } from './paths.ts'
 
 export interface WorkerOptions {
   readonly id: number
-  readonly linkPath: string
+  readonly life: string
+  readonly dataDirectory: string
   readonly channels: Place
   readonly vocabulary: Vocabulary
   readonly log: Log
@@ -54,8 +56,7 @@ const reportMs = 250
 const recycleAfter = 200
 
 export function startWorker(options: WorkerOptions): RunningWorker {
-  const { id, log, lifeline, vocabulary } = options
-  const life = lifeOf(process.pid) ?? String(process.pid)
+  const { id, life, log, lifeline, vocabulary } = options
   const instances = new Instances()
   const quarantined = new Map<string, string>()
   let names = new Map<string, number>()
@@ -109,6 +110,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     async close(graceMs) {
       closing = true
       clearInterval(reports)
+      control?.notify('leaving', null)
       await plane.close({ graceMs })
       await held.close()
       control?.close()
@@ -120,7 +122,10 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       const link = await dial()
       if (link) {
         control = link
-        await greet(link).catch(error => log.warn({ reason: messageOf(error) }, 'Cannot greet control; it is tried again'))
+        await greet(link).catch(error => {
+          log.warn({ reason: messageOf(error) }, 'Cannot greet control; it is tried again')
+          link.close()
+        })
         await link.closed
         control = null
         await held.abandonDrafts()
@@ -129,16 +134,16 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   }
 
-  function dial(): Promise<Link | null> {
-    const socket = connect(options.linkPath)
-    return new Promise(resolve => {
-      socket.once('connect', () => {
-        socket.removeAllListeners('error')
-        resolve(openLink(socket, methods()))
-      })
-      // Control is away, or not yet there.
-      socket.once('error', () => resolve(null))
-    })
+  /** Null where control is away, or not yet there. */
+  async function dial(): Promise<Link | null> {
+    try {
+      using address = socketAddress(options.dataDirectory, basename(linkPath(options.dataDirectory)))
+      const socket = connect(address.path)
+      await once(socket, 'connect')
+      return openLink(socket, methods())
+    } catch {
+      return null // as above
+    }
   }
 
   async function greet(link: Link): Promise<void> {
@@ -155,7 +160,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
 
   function methods(): WorkerMethods {
     return {
-      begin: async body => held.begin(body),
+      begin: body => held.begin(body),
       part: async body => held.part(body),
       prepare: ({ generation }) => held.prepare(generation),
       abort: ({ generation }) => held.abort(generation),

@@ -3,23 +3,25 @@
 import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
+import { basename } from 'node:path'
 import type { Ref } from '../../schema/ref.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Delta } from '../generation/manifest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
 import { type Link, LinkError, openLink } from './link.ts'
 import type { Begin, ControlMethods, Hello, Part, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
+import { linkPath, socketAddress } from './paths.ts'
 
 export interface WorkersOptions {
-  readonly socketPath: string
+  readonly dataDirectory: string
   readonly welcome: () => Welcome
   /** A worker said hello, or came back. */
   readonly onUp: (worker: WorkerPort) => void
-  readonly onDown: (worker: { readonly id: number; readonly pid: number; readonly life: string }) => void
+  /** `isDeath`: it did not say that it would end. */
+  readonly onDown: (worker: { readonly id: number; readonly pid: number; readonly life: string; readonly isDeath: boolean }) => void
   readonly onReport: (worker: WorkerPort, report: Report) => void
   readonly acquire: (name: string, life: string, ttlMs: number) => Promise<{ readonly term: number } | null>
   readonly release: (name: string, life: string, term: number) => Promise<boolean>
-  readonly journal: ControlMethods['journal']
 }
 
 export interface ConnectedWorkers extends Workers, AsyncDisposable {
@@ -38,11 +40,13 @@ const activateTimeoutMs = 10_000
 export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedWorkers> {
   const connected = new Map<Link, Connection>()
   const waiting = new Set<() => void>()
-  await rm(options.socketPath, { force: true })
+  const path = linkPath(options.dataDirectory)
+  await rm(path, { force: true })
+  const address = socketAddress(options.dataDirectory, basename(path))
   const server = createServer(accept)
-  server.listen(options.socketPath)
+  server.listen(address.path)
   await once(server, 'listening')
-  await chmod(options.socketPath, 0o600)
+  await chmod(path, 0o600)
 
   return {
     list,
@@ -57,6 +61,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
       for (const { link } of connected.values()) link.close()
       server.close()
       await once(server, 'close')
+      address[Symbol.dispose]()
     },
   }
 
@@ -92,6 +97,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
 
   function accept(socket: Socket): void {
     let connection: Connection | undefined
+    let isDeath = true
     const link = openLink(socket, {
       hello: (hello: Hello): Welcome => {
         connection = connect(link, hello, changed)
@@ -113,11 +119,13 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         connection ? await options.acquire(name, connection.hello.life, ttlMs) : null,
       release: async ({ name, term }: { name: string; term: number }) =>
         connection ? await options.release(name, connection.hello.life, term) : false,
-      journal: options.journal,
+      leaving: () => {
+        isDeath = false
+      },
     } satisfies ControlMethodsOnWire)
     void link.closed.then(() => {
       connected.delete(link)
-      if (connection) options.onDown(connection.hello)
+      if (connection) options.onDown({ ...connection.hello, isDeath })
       changed()
     })
   }
@@ -180,12 +188,23 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
         await link.call('drain', { generation, deadlineMs })
       },
       dismiss() {
+        // A link that closed by itself tells of a process that ended, or ends: its pid may be another's by the time.
+        if (link.isClosed) return
         link.close()
-        process.kill(hello.pid, 'SIGKILL')
+        killIfAlive(hello.pid)
       },
     },
   }
   return connection
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // ESRCH: it ended by itself a moment ago.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // kill() throws system errors
+  }
 }
 
 function wholeOf({ whole, delta }: PrepareOrder): Delta {

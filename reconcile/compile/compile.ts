@@ -2,6 +2,7 @@
 // Nothing is executed, nothing is thrown for bad input: what is wrong comes back as issues, all of it at once.
 
 import { createSecretKey } from 'node:crypto'
+import { failpoint } from '#failpoint'
 import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
@@ -56,6 +57,8 @@ export async function compile(tree: Tree, environment: string, options: CompileO
     options.services(tree, code, options.vocabulary),
     options.secrets(inputs.secrets),
   ])
+  failpoint('parse.done')
+  failpoint('secrets.read')
   const issues: Issue[] = [...found.issues, ...loaded.issues, ...secrets.issues, ...services.issues]
 
   const { chains, issues: declared } = readLayers(loaded.layers, options)
@@ -82,6 +85,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   issues.push(...judgeUses(services, options.vocabulary, known))
   for (const [ref, resource] of fromCode) resources.set(ref, resource)
 
+  failpoint('validate.done')
   const desired: Desired | null = hasErrors(issues)
     ? null
     : {

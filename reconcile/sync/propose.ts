@@ -2,6 +2,7 @@
 // exact delta, or waits as a stored plan, or is refused. A stored plan is applied from its stored delta, byte for byte.
 
 import { randomBytes } from 'node:crypto'
+import { failpoint } from '#failpoint'
 import type { Clock } from '../../adapters/port.ts'
 import type { ApplyRequest, LiveState } from '../../engine/generation/engine.ts'
 import type { Delta, Origin } from '../../engine/generation/manifest.ts'
@@ -76,6 +77,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
   if (desired === null || hasErrors(compiled.issues)) return refused(compiled.issues)
   const policy = policyInForce(options.judge, live.manifest.settings, desired.settings)
   const { changes, issues: conflicts } = diff(desired, live.manifest, { origin, kinds: options.kinds, prune: policy.prune })
+  failpoint('diff.done')
   const issues = [...compiled.issues, ...conflicts, ...mismatches(desired, options), ...loosenings(desired, live, options)]
   if (hasErrors(issues)) return refused(issues)
   const id = randomBytes(5).toString('hex')
@@ -211,6 +213,7 @@ async function storePlan({ plan, ...rest }: StoredPlan, store: Store): Promise<v
   const body = JSON.parse(JSON.stringify(plan)) as JsonObject
   const blob = await store.putBlob(Buffer.from(JSON.stringify(rest)))
   await store.putPlan({ id, environment, revision, baseSerial: plan.base.serial, createdAt, expiresAt, actor, state: 'open', body, blob })
+  failpoint('plan.persisted')
 }
 
 /** Null where the blob is gone, or is not what was stored. */

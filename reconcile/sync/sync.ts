@@ -2,6 +2,7 @@
 // disturbs what is live: whatever goes wrong is an outcome, told once. Passes run one at a time; a call that comes while one runs is
 // answered by the pass after it, so that what was pushed before the call is seen.
 
+import { failpoint } from '#failpoint'
 import type { Clock } from '../../adapters/port.ts'
 import type { ApplyOutcome, Condition, Engine } from '../../engine/generation/engine.ts'
 import type { Store } from '../../engine/store/port.ts'
@@ -195,10 +196,13 @@ function seenBefore(attempt: Attempt): SyncOutcome {
 
 async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
   const { pass, state, options } = attempt
+  failpoint('fetch.start')
   const revision = await timed('fetch', attempt, () => orAborted(options.source.fetch(), options.signal))
+  failpoint('fetch.received')
   attempt.revision = revision
   if (revision !== head) attempt.key = await keyOf(revision, options)
   const tree = await timed('tree', attempt, () => options.source.tree(revision))
+  failpoint('tree.read')
   const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
   const proposed = { compiled, entry: 'sync', origin: 'git', actor: pass.actor, reason: 'sync' } as const
