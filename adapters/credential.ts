@@ -10,6 +10,8 @@ export interface Credential {
   readonly challenge: string | null
   /** Why nothing can pass; null where it works. */
   readonly closed: string | null
+  /** True where it works and knows nobody: a group without members. */
+  readonly empty?: boolean
 }
 
 /** What a connection sends. */

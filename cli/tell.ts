@@ -20,6 +20,7 @@ const tellers: Readonly<Record<string, (body: JsonObject) => string | null>> = {
     const issues = Array.isArray(body.issues) ? body.issues.filter(isObject) : []
     return [`Not applied, what was live stays live${issues.length > 0 ? ':' : ''}`, ...(issues.length > 0 ? [] : reasons)].join('\n')
   },
+  'sync.nothing': () => 'No changes: what is live is what is saved',
   'sync.held': body => `Waiting: plan ${body.plan}`,
   'worker.blamed': body => `Worker ${body.pid} ended: ${body.ref} ${body.reason}`,
   'service.quarantined': body => `${body.ref} answers 503 until it changes, as it ended ${body.kills} workers`,

@@ -118,5 +118,10 @@ test('groups leave out closed members, and are closed where none is left', () =>
   const closed = securityOf({ type: 'apikey' })
   assert.equal(groupOf({ 'security/a': closed, 'security/b': bearer }).closed, null)
   assert.match(String(groupOf({ 'security/a': closed }).closed), /has no password/)
-  assert.match(String(groupOf({}).closed), /has no members/)
+})
+
+test('groups without members work and let nobody pass', () => {
+  const group = groupOf({})
+  assert.deepEqual([group.closed, group.empty], [null, true])
+  assert.equal(group.authenticate({ authorization: 'Bearer tok.en' }), null)
 })

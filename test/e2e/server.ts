@@ -135,6 +135,7 @@ export interface Status {
   }
   readonly workers: readonly { readonly id: number; readonly pid: number; readonly generation: number; readonly state: string }[]
   readonly conditions: readonly { readonly type: string; readonly status: boolean; readonly reason: string }[]
+  readonly degraded: readonly { readonly ref: string; readonly reason: string }[]
 }
 
 export async function startServer(

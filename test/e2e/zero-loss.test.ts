@@ -11,7 +11,7 @@ import { call, createRemote, type Remote, type Status, startServer, type TestSer
 import { contentTypeOf } from './stamps.ts'
 
 const connections = 64
-const pauseMs = 40
+const pauseMs = 80
 const pushes = 100
 const brokenAfter = 50
 const trials = 5
