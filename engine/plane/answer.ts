@@ -46,7 +46,7 @@ export function resultAnswer(result: unknown, contentType: string): Answer {
  * Prepares the head; it leaves with the first bytes of the body. `isLast` closes the connection after the answer.
  * @returns whether the body is text of ASCII alone, which is written faster as latin1
  */
-export function writeHead(response: ServerResponse, answer: Answer, cid: string, isLast: boolean): { readonly isAscii: boolean } {
+export function writeHead(response: ServerResponse, answer: Answer, cid: string, isLast: boolean): boolean {
   const { body, contentType, headers } = answer
   const bytes = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
   const head = ['X-Correlation-Id', cid]
@@ -55,7 +55,7 @@ export function writeHead(response: ServerResponse, answer: Answer, cid: string,
   if (headers !== undefined) head.push(...headers)
   if (isLast) head.push('Connection', 'close')
   response.writeHead(answer.status, head)
-  return { isAscii: bytes === body?.length }
+  return bytes === body?.length
 }
 
 /** A whole answer for a socket whose request could not be parsed. */

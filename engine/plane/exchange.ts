@@ -303,7 +303,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
     if (this.#hasUnreadBody && (head?.isChunked || (head?.contentLength ?? 0) > limits.maxBodyBytes)) this.#isLast = true
     const isLast = this.#isLast || this.#surrounding.isClosing()
     const { body } = answer
-    const { isAscii } = writeHead(this.#response, answer, this.cid, isLast)
+    const isAscii = writeHead(this.#response, answer, this.cid, isLast)
     this.#finish(answer.status, isExcused)
     if (isLast && this.#hasUnreadBody) return this.#linger(body)
     if (body === null) this.#response.end()

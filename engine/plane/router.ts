@@ -13,7 +13,7 @@ import type { Match, Route, Router } from './route.ts'
 import { hashOf, hashSeed, hashStep, lookUp, type SegmentTable, withSegment } from './segment-table.ts'
 
 export function createRouter(): Router {
-  return new SegmentRouter(emptyNode, 0)
+  return new SegmentRouter(emptyNode, null, 0)
 }
 
 /** Refs that claim one method and one pattern up to parameter names, each group of at least two; sorted. */
@@ -66,29 +66,37 @@ const sliceMs = 3
 class SegmentRouter implements Router {
   readonly size: number
   readonly #root: Node
+  /** The same ends by whole path, of patterns without parameters: nothing is more literal, so most matches end here. */
+  readonly #literal: SegmentTable<End> | null
 
-  constructor(root: Node, size: number) {
+  constructor(root: Node, literal: SegmentTable<End> | null, size: number) {
     this.#root = root
+    this.#literal = literal
     this.size = size
   }
 
   match(method: string, path: string): Match {
+    const end = lookUp(this.#literal, path, hashOf(path))
+    const claim = end === undefined ? null : (end.byMethod.get(method) ?? end.any)
+    if (claim !== null) return claim.found
     const search = new Search(method, path)
     return search.descend(this.#root, 1) ?? (search.allow === null ? nothing : { kind: 'method', allow: search.allow })
   }
 
   async replace(removed: readonly Route[], added: readonly Route[]): Promise<Router> {
     let root = this.#root
+    let literal = this.#literal
     let size = this.size
     let sliceEndsAt = performance.now() + sliceMs
     for (const edit of editsOf(removed, added)) {
       root = edited(root, edit, 0) ?? emptyNode
       size += edit.growth
+      if (edit.isLiteral) literal = withSegment(literal, edit.route.pattern, edit.end ?? undefined)
       if (performance.now() < sliceEndsAt) continue
       await nextTurn()
       sliceEndsAt = performance.now() + sliceMs
     }
-    return new SegmentRouter(root, size)
+    return new SegmentRouter(root, literal, size)
   }
 }
 
@@ -147,17 +155,22 @@ interface Edit {
   readonly segments: readonly Segment[]
   /** Null removes the route. */
   readonly claim: Claim | null
-  /** Set by the edit: how many routes the tree has more. */
+  readonly isLiteral: boolean
+  /** Set by the edit: how many routes the tree has more, and what stands at the end of the pattern. */
   growth: number
+  end: End | null
 }
 
 function* editsOf(removed: readonly Route[], added: readonly Route[]): Generator<Edit> {
-  for (const route of removed) yield { route, segments: segmentsOf(route.pattern), claim: null, growth: 0 }
-  for (const route of added) {
-    const segments = segmentsOf(route.pattern)
-    const names = segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
-    yield { route, segments, claim: { route, names, found: { kind: 'found', route, params: Object.freeze({}) } }, growth: 0 }
-  }
+  for (const route of removed) yield editOf(route, false)
+  for (const route of added) yield editOf(route, true)
+}
+
+function editOf(route: Route, isKept: boolean): Edit {
+  const segments = segmentsOf(route.pattern)
+  const names = segments.flatMap(segment => (segment.kind === 'parameter' ? [segment.name] : []))
+  const claim: Claim = { route, names, found: { kind: 'found', route, params: Object.freeze({}) } }
+  return { route, segments, claim: isKept ? claim : null, isLiteral: names.length === 0, growth: 0, end: null }
 }
 
 /** A copy of `node` with the edit made below it; null where nothing is left. */
@@ -165,6 +178,7 @@ function edited(node: Node, edit: Edit, depth: number): Node | null {
   const segment = edit.segments[depth]
   if (segment === undefined) {
     const end = withClaim(node.end, edit.route, edit.claim)
+    edit.end = end
     edit.growth = (end?.claims.length ?? 0) - (node.end?.claims.length ?? 0)
     return pruned(node.literals, node.parameter, end)
   }
