@@ -53,7 +53,7 @@ export function makePlan(input: PlanInput): MadePlan {
     expiresAt: input.expiresAt,
     actor: input.actor,
   }
-  return { plan, delta: deltaOf(input, steps), changesAnything: steps.length > 0 || !isSameFrame(desired, live) }
+  return { plan, delta: deltaOf(input, steps), changesAnything: steps.length > 0 || isReframed(desired, live) }
 }
 
 export function summaryOf(changes: readonly Change[]): Plan['summary'] {
@@ -92,8 +92,11 @@ function entryOf({ secrets, at, ...resource }: DesiredResource, origin: Origin, 
   return { resource, origin, sealed: Object.fromEntries(sealed), declaredAt: `${at.path}:${at.line}:${at.column}` }
 }
 
-/** What a manifest holds besides its resources. A new revision alone changes nothing that runs. */
-function isSameFrame(desired: Desired, live: LiveState): boolean {
-  const { settings, lockfile } = live.manifest
-  return settings !== null && lockfile === desired.lockfile && canonicalJson({ ...settings }) === canonicalJson({ ...desired.settings })
+/** Whether what a manifest holds besides its resources changes. A new revision alone changes nothing that runs. */
+export function isReframed({ settings, lockfile }: Pick<Delta, 'settings' | 'lockfile'>, { manifest }: LiveState): boolean {
+  return (
+    manifest.settings === null ||
+    manifest.lockfile !== lockfile ||
+    canonicalJson({ ...manifest.settings }) !== canonicalJson({ ...settings })
+  )
 }

@@ -20,6 +20,8 @@ export interface Case {
   readonly origin: 'git' | 'cli'
   readonly policy: Settings
   readonly changes: readonly Change[]
+  /** What holds for the whole environment changes: its settings, among them the rules themselves, or the libraries. */
+  readonly isReframed: boolean
   readonly live: LiveState
   readonly kinds: ReadonlyMap<KindName, Kind>
   readonly marks: readonly Mark[]
@@ -28,7 +30,7 @@ export interface Case {
 
 /** Empty where it may go ahead. */
 export function holdsOf(judged: Case): readonly Hold[] {
-  if (judged.changes.every(change => change.op === 'keep')) return []
+  if (!judged.isReframed && judged.changes.every(change => change.op === 'keep')) return []
   return (Object.keys(rules) as Hold['kind'][]) // the keys of a literal
     .filter(kind => answersFor[judged.entry].includes(kind))
     .map(kind => rules[kind](judged))

@@ -13,7 +13,7 @@ import type { Kind } from '../../schema/kind.ts'
 import type { KindName } from '../../schema/ref.ts'
 import type { Compiled, Desired } from '../compile/desired.ts'
 import { diff } from '../plan/diff.ts'
-import { type MadePlan, makePlan, pairsOf, type SealSecret } from '../plan/make.ts'
+import { isReframed, type MadePlan, makePlan, pairsOf, type SealSecret } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type EntryPoint, holdsOf } from './judge.ts'
 import { type Judge, loosenedRules, policyInForce } from './policy.ts'
@@ -83,7 +83,18 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
   const id = randomBytes(5).toString('hex')
   const marks = await options.store.listMarks()
   const confirmDeletes = proposed.confirmDeletes ?? null
-  const holds = holdsOf({ entry, planId: id, origin, policy, changes, live, kinds: options.kinds, marks, confirmDeletes })
+  const holds = holdsOf({
+    entry,
+    planId: id,
+    origin,
+    policy,
+    changes,
+    isReframed: isReframed(desired, live),
+    live,
+    kinds: options.kinds,
+    marks,
+    confirmDeletes,
+  })
   const now = options.clock.now()
   const made = makePlan({
     id,
@@ -136,6 +147,7 @@ async function proposeStored(stored: { id: string; actor: string; confirmDeletes
     origin,
     policy,
     changes: plan.changes,
+    isReframed: isReframed(delta, live),
     live,
     kinds: options.kinds,
     marks: await options.store.listMarks(),

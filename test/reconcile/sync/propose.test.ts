@@ -18,6 +18,7 @@ function holds(
     after: Record<string, Declared>
     policy?: Partial<Settings>
     isMarked?: boolean
+    isReframed?: boolean
     confirm?: number
   },
 ) {
@@ -30,6 +31,7 @@ function holds(
     origin: 'git',
     policy: { ...settings, ...given.policy },
     changes,
+    isReframed: given.isReframed ?? false,
     live: { serial: 1, generation: 1, manifest, digest: '', probationUntil: null, fallback: null },
     kinds,
     marks: given.isMarked ? [markOf({ environment: 'dev', pairs, actor: 'ada', reason: 'answers 500', at: '' })] : [],
@@ -50,6 +52,11 @@ for (const [what, given, waiting] of [
     { sync: ['approval'], plan: ['approval'] },
   ],
   ['nothing where auto is false', { before: ten, after: ten, policy: { auto: false } }, {}],
+  [
+    'settings alone where auto is false, which may be the rule itself',
+    { before: ten, after: ten, policy: { auto: false }, isReframed: true },
+    { sync: ['approval'], plan: ['approval'] },
+  ],
   ['one delete of ten within 10 %', { before: ten, after: nine, policy: tenPercent }, {}],
   [
     'two deletes of ten over 10 %',
