@@ -4,7 +4,7 @@
 // A refusal is an answer like any other. What the caller no longer waits for (deadline passed, connection gone) is aborted, and
 // still counts as in flight until the service has settled.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Log, Resolve } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
@@ -14,6 +14,7 @@ import type { Caller, RequestFacts, Unit } from '../service/unit.ts'
 import { admissionTo } from './admission.ts'
 import { type Answer, isJsonType, problemAnswer, resultAnswer, writeHead } from './answer.ts'
 import { canonicalTarget } from './canonical.ts'
+import type { BodyReader, ChannelRequest } from './channel-request.ts'
 import type { OpenRequest } from './connections.ts'
 import { isCorrelationId } from './correlation.ts'
 import type { Counters } from './counters.ts'
@@ -55,7 +56,7 @@ export function serveRequest(
     response,
     open,
     awaitsContinue,
-  }: { request: IncomingMessage; response: ServerResponse; open: OpenRequest[]; awaitsContinue: boolean },
+  }: { request: ChannelRequest; response: ServerResponse; open: OpenRequest[]; awaitsContinue: boolean },
 ): void {
   const exchange = new Exchange(surrounding, request, response, open)
   try {
@@ -65,7 +66,7 @@ export function serveRequest(
   }
 }
 
-class Exchange implements Unit, Deadlined, OpenRequest {
+class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   cid = ''
   generation = 0
   deadlineAt = Number.POSITIVE_INFINITY
@@ -75,7 +76,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   slot = -1
 
   readonly #surrounding: Surrounding
-  readonly #request: IncomingMessage
+  readonly #request: ChannelRequest
   readonly #response: ServerResponse
   readonly #open: OpenRequest[]
   readonly #startedAt = performance.now()
@@ -85,6 +86,8 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   #isLast = false
   #isCounted = true
   #hasUnreadBody = false
+  #chunks: Buffer[] = noChunks
+  #bytes = 0
   #route: Route | null = null
   #live: Generation | null = null
   #leave: (() => void) | null = null
@@ -98,7 +101,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   #abortReason: Error | null = null
   #stopListening: (() => void) | null = null
 
-  constructor(surrounding: Surrounding, request: IncomingMessage, response: ServerResponse, open: OpenRequest[]) {
+  constructor(surrounding: Surrounding, request: ChannelRequest, response: ServerResponse, open: OpenRequest[]) {
     this.#surrounding = surrounding
     this.#request = request
     this.#response = response
@@ -185,26 +188,25 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   }
 
   #receive(): void {
-    const { maxBodyBytes } = this.#surrounding.limits
-    const announced = this.#head?.contentLength ?? -1
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const finish = () => {
-      // What stays would be removed by Node once the answer is sent, by a slower way.
-      this.#request.removeListener('data', take)
-      this.#hasUnreadBody = false
-      this.#read(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes))
-    }
-    const take = (chunk: Buffer) => {
-      if (this.#phase !== 'receiving') return
-      bytes += chunk.length
-      chunks.push(chunk)
-      // The last announced byte is the end; the stream says so only some turns later.
-      if (bytes === announced) finish()
-      else if (bytes > maxBodyBytes) this.#refuseLargeBody()
-    }
-    this.#request.on('data', take)
-    if (announced < 0) this.#request.on('end', () => this.#phase === 'receiving' && finish())
+    this.#chunks = []
+    this.#request.reader = this
+  }
+
+  take(chunk: Buffer): void {
+    if (this.#phase !== 'receiving') return
+    this.#bytes += chunk.length
+    this.#chunks.push(chunk)
+    // The last announced byte is the end, whatever follows.
+    if (this.#bytes === this.#head?.contentLength) this.end()
+    else if (this.#bytes > this.#surrounding.limits.maxBodyBytes) this.#refuseLargeBody()
+  }
+
+  end(): void {
+    this.#request.reader = null
+    if (this.#phase !== 'receiving') return
+    this.#hasUnreadBody = false
+    const [first] = this.#chunks
+    this.#read(this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#bytes))
   }
 
   #refuseLargeBody(): undefined {
@@ -333,6 +335,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
 
   #finish(status: number, isExcused: boolean): void {
     this.#phase = 'answered'
+    this.#request.reader = null
     this.#surrounding.deadlines.remove(this)
     this.#leaveConnection()
     if (!this.#isCounted) return
@@ -415,6 +418,7 @@ class Exchange implements Unit, Deadlined, OpenRequest {
   }
 }
 
+const noChunks: Buffer[] = []
 const noFieldsOfText: Readonly<Record<string, string>> = Object.freeze({})
 
 /** Why a body of this type is not read; null where it is. */

@@ -1,12 +1,13 @@
 // The data plane of one worker: an HTTP server whose every answer comes from the generation that is live when the request begins.
 // The server outlives all generations; a swap never touches it.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Generation } from '../generation/generation.ts'
 import { problemAnswer, rawAnswer } from './answer.ts'
+import { ChannelRequest } from './channel-request.ts'
 import { Connections } from './connections.ts'
 import { createCorrelationIds } from './correlation.ts'
 import { Counters } from './counters.ts'
@@ -53,7 +54,7 @@ class HttpPlane implements Plane {
   readonly #log: Log
   readonly #deadlines = new Deadlines()
   readonly #connections: Connections
-  readonly #server: Server
+  readonly #server: Server<typeof ChannelRequest>
   readonly #surrounding: Surrounding
   readonly #sockets = new Set<Socket>()
   #isClosing = false
@@ -111,6 +112,7 @@ class HttpPlane implements Plane {
   #createServer(): Server {
     const limits = this.#limits
     const server = createServer({
+      IncomingMessage: ChannelRequest,
       // Node counts the target with the headers; a target that is too long gets an answer of its own.
       maxHeaderSize: limits.maxHeaderBytes + limits.maxUrlBytes + 1_024,
       headersTimeout: limits.headersMs,
@@ -125,7 +127,7 @@ class HttpPlane implements Plane {
     server.maxHeadersCount = 0
     server.timeout = 0
     server.maxConnections = limits.maxConnections
-    const serve = (request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean) =>
+    const serve = (request: ChannelRequest, response: ServerResponse, awaitsContinue: boolean) =>
       serveRequest(this.#surrounding, { request, response, open: this.#connections.openOn(request.socket), awaitsContinue })
     server.on('request', (request, response) => serve(request, response, false))
     server.on('checkContinue', (request, response) => serve(request, response, true))
