@@ -1,6 +1,7 @@
 // Entry of the control process, and the composition root: everything that lies above the engine is put together here.
 // Run as: node control-main.ts '<ControlConfig as JSON>' with the admin port's socket as 3 and the lifeline as 4.
 
+import { flushCompileCache } from 'node:module'
 import process from 'node:process'
 import { messageOf } from '../adapters/redact.ts'
 import { hopeless } from '../engine/process/supervisor.ts'
@@ -9,6 +10,8 @@ import { startControl } from './control.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 process.title = 'plumb control'
+// A process that is killed keeps nothing at its end.
+flushCompileCache()
 const config = JSON.parse(process.argv[2] ?? '') as ControlConfig // written by the binder
 const control = await startControl(config).catch(giveUp)
 

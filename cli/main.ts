@@ -1,23 +1,26 @@
 // The `plumb` command: one file per subcommand, registered here in the order of --help.
 
 import { Command, type CommanderError } from 'commander'
-import { applyCommand } from './apply.ts'
-import { devCommand } from './dev.ts'
-import { explainCommand } from './explain.ts'
-import { getCommand } from './get.ts'
-import { historyCommand } from './history.ts'
-import { initCommand } from './init.ts'
-import { invokeCommand } from './invoke.ts'
-import { pingCommand } from './ping.ts'
-import { planCommand } from './plan.ts'
-import { rollbackCommand } from './rollback.ts'
 import { exit } from './run.ts'
-import { serveCommand } from './serve.ts'
-import { statusCommand } from './status.ts'
-import { syncCommand } from './sync.ts'
-import { typesCommand } from './types.ts'
-import { validateCommand } from './validate.ts'
 import { version } from './version.ts'
+
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import('./init.ts')).initCommand(),
+  dev: async () => (await import('./dev.ts')).devCommand(),
+  serve: async () => (await import('./serve.ts')).serveCommand(),
+  validate: async () => (await import('./validate.ts')).validateCommand(),
+  plan: async () => (await import('./plan.ts')).planCommand(),
+  apply: async () => (await import('./apply.ts')).applyCommand(),
+  sync: async () => (await import('./sync.ts')).syncCommand(),
+  status: async () => (await import('./status.ts')).statusCommand(),
+  get: async () => (await import('./get.ts')).getCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+  history: async () => (await import('./history.ts')).historyCommand(),
+  rollback: async () => (await import('./rollback.ts')).rollbackCommand(),
+  invoke: async () => (await import('./invoke.ts')).invokeCommand(),
+  ping: async () => (await import('./ping.ts')).pingCommand(),
+  types: async () => (await import('./types.ts')).typesCommand(),
+}
 
 const program = new Command('plumb')
   .description('Keeps integration servers true to git')
@@ -25,24 +28,9 @@ const program = new Command('plumb')
   .showHelpAfterError('(plumb --help lists the commands, plumb COMMAND --help explains one)')
   .configureHelp({ sortSubcommands: false })
 
-for (const add of [
-  initCommand,
-  devCommand,
-  serveCommand,
-  validateCommand,
-  planCommand,
-  applyCommand,
-  syncCommand,
-  statusCommand,
-  getCommand,
-  explainCommand,
-  historyCommand,
-  rollbackCommand,
-  invokeCommand,
-  pingCommand,
-  typesCommand,
-])
-  program.addCommand(add().exitOverride(endOnUsage))
+// Only what is asked for is loaded, as the whole of it is most of what a short command takes.
+const asked = Object.entries(commands).filter(([name]) => name === process.argv[2])
+for (const [, load] of asked.length > 0 ? asked : Object.entries(commands)) program.addCommand((await load()).exitOverride(endOnUsage))
 
 program.exitOverride(endOnUsage)
 await program.parseAsync()

@@ -4,6 +4,7 @@
 'use strict'
 
 const { existsSync } = require('node:fs')
+const { homedir } = require('node:os')
 const { join } = require('node:path')
 const { pathToFileURL } = require('node:url')
 
@@ -12,8 +13,11 @@ const compiled = join(__dirname, '..', 'dist', 'cli', 'main.js')
 const source = join(__dirname, 'main.ts')
 const entry = existsSync(source) ? source : compiled
 
-if (Number(process.versions.node.split('.')[0]) >= wanted) import(pathToFileURL(entry).href)
-else {
+if (Number(process.versions.node.split('.')[0]) >= wanted) {
+  // Keeps V8's bytecode of the command between runs, which halves its start. A folder that cannot be written is no error.
+  require('node:module').enableCompileCache(cacheFolder())
+  import(pathToFileURL(entry).href)
+} else {
   const node = newerNode()
   if (node) runUnder(node)
   else {
@@ -22,6 +26,10 @@ else {
     )
     process.exitCode = 1
   }
+}
+
+function cacheFolder() {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'plumb', 'node')
 }
 
 function newerNode() {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Address, bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
@@ -55,6 +56,7 @@ export async function runServer(
     workers: config.workers,
     silentMs,
     graceMs,
+    codeCache: join(dataDirectory, 'cache', 'node'),
     control: { execArgv: [...inherited, quiet], script: program('./control-main'), args: [JSON.stringify({ ...config, dataDirectory })] },
     // Without --no-compilation-cache V8 keeps the source of every module that was ever loaded.
     worker: {

@@ -21,5 +21,5 @@ export async function watchWorker<Result>(folder: string, pid: number, work: () 
   socket.write('stop\n')
   const told = await lines.next()
   socket.destroy()
-  return [JSON.parse(told.value) as Turns, result] // written by probe.ts
+  return [JSON.parse(told.value ?? 'null') as Turns, result] // written by probe.ts
 }

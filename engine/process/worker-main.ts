@@ -1,6 +1,7 @@
 // Entry of a worker process: node worker-main.ts '{"dataDirectory":…}' 1, with the channels' socket as 3 and the lifeline as 4.
 
 import { writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import process from 'node:process'
 import { builtinVocabulary } from '../../schema/vocabulary.ts'
 import { lifeOf } from './life.ts'
@@ -12,6 +13,8 @@ import { startWorker } from './worker.ts'
 const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
+// While nothing is served yet; a process that is killed keeps nothing at its end.
+flushCompileCache()
 const graceMs = 30_000
 const life = lifeOf(process.pid) ?? String(process.pid)
 const blame = blamePath(dataDirectory, life)
