@@ -24,7 +24,7 @@ const nodes = join(root, 'node_modules/.cache/plumb-nodes')
 beforeAll(async () => {
   const archives = join(folder, 'archives')
   await mkdir(archives)
-  await npm(root, 'pack', '--pack-destination', archives)
+  await npm(root, 'pack', '--ignore-scripts=false', '--pack-destination', archives)
   const [archive = ''] = await readdir(archives)
   await writeFile(join(folder, 'package.json'), '{"private":true}')
   await Promise.all([npm(folder, 'install', '--ignore-scripts', join(archives, archive)), installOldNodes()])
@@ -100,7 +100,7 @@ test('an estate that init wrote is served', async () => {
   const ended = new Promise(resolve => server.on('exit', resolve))
   try {
     const ask = () => call(`http://127.0.0.1:${channels}/api/v1/greeting`, { name: 'Ada' }).catch(() => null)
-    await until(async () => (await ask())?.status === 200, 'an answer')
+    await until(async () => (await ask())?.status === 200, 'an answer', 60_000)
     assert.deepEqual((await ask())?.body, { greeting: 'Hello, Ada' })
   } catch (error) {
     throw new Error(written.join('').slice(-4_000), { cause: error })
