@@ -6,7 +6,7 @@ import type { Declared, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import type { AdapterRow, AdapterTable } from '../../adapters/table.ts'
 import { prepareInstance, type Wrapped } from '../../adapters/wrap.ts'
-import type { Ref } from '../../schema/ref.ts'
+import type { KindName, Ref } from '../../schema/ref.ts'
 import { partsOf } from '../../schema/ref.ts'
 import type { Secret } from '../../schema/secret.ts'
 import type { Route, Router } from '../plane/route.ts'
@@ -93,6 +93,7 @@ class Build {
       views: this.#views,
       instances: this.#instances,
       ...(await this.#indexes()),
+      refsByKind: await this.#refsByKind(touched),
       referrers,
       shut: this.#shut,
     })
@@ -281,6 +282,21 @@ class Build {
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
     return { intake, watched }
+  }
+
+  async #refsByKind(touched: ReadonlySet<Ref>): Promise<ReadonlyMap<KindName, readonly Ref[]>> {
+    const { base, manifest } = this.#request
+    const renewed = new Map<KindName, Ref[]>()
+    for (const ref of touched) {
+      if (manifest.entries.has(ref) !== (base?.manifest.entries.has(ref) ?? false)) renewed.set(partsOf(ref).kind, [])
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    if (base && renewed.size === 0) return base.refsByKind
+    for (const { resource } of manifest.entries.values()) {
+      renewed.get(resource.kind)?.push(resource.ref)
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    return new Map([...(base?.refsByKind ?? []), ...renewed])
   }
 
   /** The resource itself where its kind runs nothing here. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { Wrapped } from '../../adapters/wrap.ts'
-import type { Ref } from '../../schema/ref.ts'
+import type { KindName, Ref } from '../../schema/ref.ts'
 import type { Router } from '../plane/route.ts'
 import type { Generation } from './generation.ts'
 import type { SharedInstance } from './instances.ts'
@@ -28,6 +28,8 @@ export interface Parts {
   readonly watched: ReadonlyMap<Ref, Wrapped>
   /** Resources that are closed though they are switched on. */
   readonly shut: ReadonlyMap<Ref, Shut>
+  /** The resources of each kind; the list of a kind that gained and lost none is that of the generation before. */
+  readonly refsByKind: ReadonlyMap<KindName, readonly Ref[]>
 }
 
 export class BuiltGeneration implements Generation {
@@ -39,6 +41,7 @@ export class BuiltGeneration implements Generation {
   readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
   readonly shut: ReadonlyMap<Ref, Shut>
+  readonly refsByKind: ReadonlyMap<KindName, readonly Ref[]>
   readonly #watched: ReadonlyMap<Ref, Wrapped>
   readonly #abort = new AbortController()
   readonly #idle: (() => void)[] = []
@@ -54,6 +57,7 @@ export class BuiltGeneration implements Generation {
     this.intake = parts.intake
     this.referrers = parts.referrers
     this.shut = parts.shut
+    this.refsByKind = parts.refsByKind
     this.#watched = parts.watched
   }
 

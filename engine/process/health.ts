@@ -19,10 +19,9 @@ export interface Judged {
 export function healthOf({ live, previousShare, at, counters, kind }: Judged): Health {
   const { requests, serverErrors, excused } = counters.window(live, at)
   const services: Record<string, { calls: number; unmapped: number }> = {}
-  for (const { resource } of live.manifest.entries.values()) {
-    if (resource.kind !== kind) continue
-    const { first } = (live.resolve(resource.ref) as Partial<ServiceView> | undefined)?.counters ?? { first: null } // a closed service has no counters
-    if (first && first.calls > 0) services[resource.ref] = { ...first }
+  for (const ref of live.refsByKind.get(kind) ?? []) {
+    const { first } = (live.resolve(ref) as Partial<ServiceView> | undefined)?.counters ?? { first: null } // a closed service has no counters
+    if (first && first.calls > 0) services[ref] = { ...first }
   }
   return { generation: live.number, requests, serverErrors: serverErrors - excused, previousShare, services }
 }

@@ -1,5 +1,6 @@
 // The generations one worker holds: those being built, the live one, its fallback, and the few that drain.
 
+import { setImmediate } from 'node:timers/promises'
 import type { Surroundings } from '../../adapters/port.ts'
 import type { AdapterTable } from '../../adapters/table.ts'
 import type { Digest } from '../../schema/digest.ts'
@@ -157,6 +158,8 @@ export class Held {
 
   async #drain(generation: BuiltGeneration, deadlineMs: number): Promise<void> {
     const { instances, surroundings } = this.#options
+    // What became live is told first: giving back may take a slice of its own.
+    await setImmediate()
     await drainGeneration(generation, { instances, clock: surroundings.clock, deadlineMs })
     this.slots.drained(generation)
     this.#manifests.delete(generation.number)

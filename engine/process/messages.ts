@@ -68,7 +68,8 @@ export interface Report {
   readonly live: number
   /** Generations that still have calls in flight or wait for their deadline. */
   readonly draining: readonly number[]
-  readonly degraded: readonly { readonly ref: Ref; readonly reason: string; readonly since: string }[]
+  /** Null: as in the report before on this link. */
+  readonly degraded: readonly { readonly ref: Ref; readonly reason: string; readonly since: string }[] | null
   readonly leaks: readonly { readonly path: string; readonly count: number; readonly holders: readonly string[] }[]
   /** Since the live generation was activated. */
   readonly health: Health

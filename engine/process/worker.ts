@@ -5,11 +5,12 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../adapters/clock.ts'
 import type { Log, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import { adapterTable } from '../../adapters/table.ts'
-import type { KindName } from '../../schema/ref.ts'
+import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
 import { createUnsealer, type Unsealer } from '../../schema/seal.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import { createIntake } from '../generation/activate.ts'
@@ -59,6 +60,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   const { id, life, log, lifeline, vocabulary } = options
   const instances = new Instances()
   const quarantined = new Map<string, string>()
+  let named: readonly Ref[] = []
   let names = new Map<string, number>()
   let lastRun: string | null = null
   let unsealer: Unsealer | null = null
@@ -68,6 +70,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   let listening: Promise<unknown> | null = null
   let judged: { live: BuiltGeneration; previousShare: number | null; at: number } | null = null
   let lastReport = ''
+  let lastDegraded: Report['degraded'] = null
   let closing = false
 
   const runtime = createServiceRuntime({
@@ -153,7 +156,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     sourceRoot = welcome.sourceRoot
     poolShare = welcome.workers
     setQuarantine(welcome.quarantined)
-    lastReport = ''
+    lastDegraded = null
     // Where there is no generation at all there is nothing to wait for: answers are 503 until there is one.
     if (!welcome.hasLive) await listen()
   }
@@ -188,12 +191,15 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       previousShare: before && before.requests > 0 ? (before.serverErrors - before.excused) / before.requests : null,
       at: performance.now(),
     }
-    const services = [...live.manifest.entries.values()]
-      .filter(({ resource }) => resource.kind === runtime.kind)
-      .map(({ resource }) => resource.name)
-    names = new Map(services.map((name, at) => [name, at]))
-    lifeline.name(services)
-    report()
+    const refs = live.refsByKind.get(runtime.kind) ?? []
+    if (refs !== named) {
+      named = refs
+      const services = refs.map(ref => partsOf(ref).name)
+      names = new Map(services.map((name, at) => [name, at]))
+      lifeline.name(services)
+    }
+    // Control waits for the answer, which goes first.
+    setImmediate(report)
   }
 
   function begins(name: string): void {
@@ -211,13 +217,16 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     const current: Report = {
       live: judged.live.number,
       draining: [...held.slots.draining].map(({ number }) => number),
-      degraded: judged.live.degraded(),
+      degraded: null,
       leaks: runtime.leaks().map(({ path, count, holders }) => ({ path, count, holders })),
       health: healthOf({ ...judged, counters: plane.counters, kind: runtime.kind }),
     }
     const text = JSON.stringify(current)
-    if (text !== lastReport) control.notify('report', current)
+    const degraded = judged.live.degraded()
+    const isSame = lastDegraded !== null && isDeepStrictEqual(degraded, lastDegraded)
+    if (text !== lastReport || !isSame) control.notify('report', isSame ? current : { ...current, degraded })
     lastReport = text
+    lastDegraded = degraded
     if (runtime.uncollected() >= recycleAfter) recycle()
   }
 

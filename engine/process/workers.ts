@@ -111,7 +111,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
       },
       report: (report: Report) => {
         if (!connection) return
-        connection.report = report
+        connection.report = { ...report, degraded: report.degraded ?? connection.report?.degraded ?? [] }
         options.onReport(connection.port, report)
         changed()
       },
