@@ -1,4 +1,4 @@
-// A disk of two megabytes that can be filled, for what must survive a full one. Mounting needs root.
+// A small disk that can be filled, for what must survive a full one. Mounting needs root.
 
 import { execFileSync } from 'node:child_process'
 import { open, rm } from 'node:fs/promises'
@@ -13,11 +13,11 @@ export interface SmallDisk extends AsyncDisposable {
 }
 
 /** Null where this process may not mount: skip by name. */
-export async function mountSmallDisk(): Promise<SmallDisk | null> {
+export async function mountSmallDisk(megabytes = 2): Promise<SmallDisk | null> {
   const directory = await temporaryDirectory()
   const { path } = directory
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path], { stdio: 'ignore' })
   } catch {
     // no root, or a container without the right to mount
     await directory[Symbol.asyncDispose]()
@@ -32,7 +32,8 @@ export async function mountSmallDisk(): Promise<SmallDisk | null> {
     },
     free: () => rm(filler),
     async [Symbol.asyncDispose]() {
-      execFileSync('umount', [path])
+      // Lazy: a process that was just killed may still hold a file.
+      execFileSync('umount', ['--lazy', path])
       await directory[Symbol.asyncDispose]()
     },
   }

@@ -61,6 +61,14 @@ export type CheckLine =
 
 const startDeadlineMs = 10_000
 
+// The reasons of the other codes say themselves what to do.
+const nextSteps: Readonly<Partial<Record<LoadCode, string>>> = {
+  SERVICE_LOAD_EXITED: '; a file only declares, its work belongs into `handle`',
+  SERVICE_LOAD_FAILED: '; what may fail belongs into `handle`',
+  SERVICE_LOAD_REJECTED: '; await it in `handle`',
+  SERVICE_LOAD_TIMEOUT: '; a file only declares, its work belongs into `handle`',
+}
+
 /** Starts the first children at once. */
 export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker {
   const { deadlineMs = 10_000, heapMb = 256, spares = 1, codeCache = null } = options
@@ -164,7 +172,12 @@ class Child {
       const service = services[index]
       if (service === undefined) return
       const place = at ?? { path: service.path, line: 1, column: 1 }
-      problems.push({ service: service.name, code, message: `Cannot load service "${service.name}" as ${reason}`, ...place })
+      problems.push({
+        service: service.name,
+        code,
+        message: `Cannot load service "${service.name}" as ${reason}${nextSteps[code] ?? ''}`,
+        ...place,
+      })
     }
     let current = 0
     let isDone = false

@@ -95,8 +95,10 @@ export async function loadEnvironment(
         message: `Cannot extend "${text}" as the chain goes round: ${[...chain, target].join(' → ')}; remove one of the links`,
       }
     if (hasFiles(tree, target)) return undefined
-    const names = environmentsOf(tree, options.layout).map(found => posix.relative(chain.at(-1) ?? '', found))
-    return { code: 'EXTENDS_MISSING', message: `Cannot extend "${text}" as there is no such directory${didYouMean(text, names)}` }
+    const at = chain.at(-1) ?? ''
+    const names = environmentsOf(tree, options.layout).flatMap(found => (found === at ? [] : [posix.relative(at, found)]))
+    const end = names.length === 0 ? '; put files there, or remove the entry' : didYouMean(text, names)
+    return { code: 'EXTENDS_MISSING', message: `Cannot extend "${text}" as there is no such directory${end}` }
   }
 }
 

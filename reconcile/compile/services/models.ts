@@ -247,7 +247,7 @@ function flawAt(node: ts.Node, type: ts.TypeNode, severity: 'error' | 'warning',
   return {
     code: 'MODEL_TYPE',
     severity,
-    message: severity === 'error' ? `Cannot use \`${text}\` as a model as it ${why}` : `Model \`${text}\` ${why}`,
+    message: severity === 'error' ? `Cannot use \`${text}\` as a model as it ${why}; use what JSON can hold` : `Model \`${text}\` ${why}`,
     path: file.fileName.slice(estateRoot.length),
     ...placeOf(file, shown.getStart(file)),
   }
