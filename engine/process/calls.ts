@@ -10,6 +10,8 @@ import { problemOf, resultJson } from '../service/errors.ts'
 import type { ServiceView } from '../service/unit.ts'
 import { serviceRef } from './guard.ts'
 
+/** A sentence names so many; the rest is in `errors`. */
+const shownProblems = 3
 const defaultDeadlineMs = 30_000
 
 export async function invokeService(live: BuiltGeneration | null, invocation: Invocation): Promise<InvocationOutcome> {
@@ -41,7 +43,7 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
     return failed(400, {
       title: 'Bad Request',
       status: 400,
-      detail: 'The payload does not fit the model of the service',
+      detail: `Cannot call service "${invocation.service}" as the payload does not fit its model: ${problems.slice(0, shownProblems).map(shown).join('; ')}`,
       errors: problems.map(({ pointer, message }) => ({ pointer, detail: message })),
     })
   const deadlineMs = invocation.deadlineMs ?? defaultDeadlineMs
@@ -88,6 +90,11 @@ export async function pingConnection(
   if (!shared.wrapped.canPing) return { ok: false, elapsedMs: 0, reason: `Cannot ping "${ref}" as it has no far end` }
   const status = await shared.wrapped.ping()
   return { ok: status.ready, elapsedMs: Math.round(performance.now() - startedAt), reason: status.reason }
+}
+
+/** `/name must not be empty`; the whole payload has no pointer. */
+function shown({ pointer, message }: { readonly pointer: string; readonly message: string }): string {
+  return pointer === '' ? message : `${pointer} ${message}`
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

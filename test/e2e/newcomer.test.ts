@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { until } from '../until.ts'
 import { copySampleEstate, type Estate } from './estate.ts'
-import { type Answer, call, type Status, startServer, type TestServer } from './server.ts'
+import { type Answer, bootMs, call, type Status, startServer, type TestServer } from './server.ts'
 
 // What the documentation promises for a save, five times over: how fast it is belongs to the benchmarks.
 const patienceMs = 5 * 300
@@ -20,8 +20,8 @@ describe('plumb dev', () => {
   beforeAll(async () => {
     estate = await copySampleEstate()
     server = await startServer({ command: 'dev', source: estate.directory })
-    await server.until(({ live, workers }) => live.serial > 0 && workers.every(({ generation }) => generation === live.generation))
-  })
+    await server.ready()
+  }, bootMs)
 
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]()

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import { postgresql, redis, testWith } from '../services.ts'
 import { type Crm, createCrm } from './crm.ts'
 import { copySampleEstate, type Estate } from './estate.ts'
-import { type Answer, call, startServer, type TestServer } from './server.ts'
+import { type Answer, bootMs, call, startServer, type TestServer } from './server.ts'
 
 const testWithPostgresql = await testWith(postgresql)
 const testWithRedis = await testWith(redis)
@@ -45,8 +45,8 @@ describe('the sample estate', () => {
     ]
     await estate.save('environments/dev/locked.yaml', office.join('\n'))
     server = await startServer({ command: 'dev', source: estate.directory })
-    await server.until(({ live, workers }) => live.serial > 0 && workers.every(({ generation }) => generation === live.generation))
-  })
+    await server.ready()
+  }, bootMs)
 
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]()

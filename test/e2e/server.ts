@@ -117,6 +117,8 @@ export interface TestServer extends AsyncDisposable {
   client(): Promise<AdminClient>
   /** Waits until `holds` is true of the status. */
   until(holds: (status: Status) => boolean, ms?: number): Promise<Status>
+  /** Waits until something is live on every worker. */
+  ready(): Promise<Status>
   /** Pids of the processes by title: supervisor, control, workers. */
   pids(): Promise<{ readonly supervisor: number; readonly control: number; readonly workers: readonly number[] }>
   /** Ends everything in good order; gives the exit status. */
@@ -137,6 +139,9 @@ export interface Status {
   readonly conditions: readonly { readonly type: string; readonly status: boolean; readonly reason: string }[]
   readonly degraded: readonly { readonly ref: string; readonly reason: string }[]
 }
+
+/** How long tests wait for a server: a machine that is busy with other things takes its time to start four processes. */
+export const bootMs = 120_000
 
 export async function startServer(
   options: ServerOptions & { readonly channelsPort?: number; readonly adminPort?: number },
@@ -195,6 +200,12 @@ export async function startServer(
         `The server did not get there within ${ms} ms: ${last instanceof Error ? last.message : JSON.stringify(last)}\n${written.join('').slice(-4000)}`,
       )
     },
+    ready: () =>
+      server.until(
+        ({ live, workers: found }) =>
+          live.serial > 0 && found.length === workers && found.every(each => each.generation === live.generation),
+        bootMs,
+      ),
     async pids() {
       const supervisor = (await childrenOf(binder.pid ?? 0))[0] ?? 0
       const titled = await Promise.all((await childrenOf(supervisor)).map(async pid => ({ pid, title: await titleOf(pid) })))

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { AdminClient } from '../../cli/client.ts'
 import { type Load, type LoadReport, startLoad } from './load.ts'
-import { call, createRemote, type Remote, type Status, startServer, type TestServer } from './server.ts'
+import { bootMs, call, createRemote, type Remote, type Status, startServer, type TestServer } from './server.ts'
 import { contentTypeOf } from './stamps.ts'
 
 const connections = 64
@@ -118,10 +118,10 @@ describe('plumb serve under load', () => {
       ...rest,
     ])
     server = await startServer({ source: remote.url, workers: 2 })
-    await server.until(status => status.live.serial > 0 && status.workers.length === 2)
+    await server.ready()
     admin = await server.client()
     load = await startLoad({ url: `${server.channels}/stamp`, connections, pauseMs })
-  })
+  }, bootMs)
 
   afterAll(async () => {
     await load?.[Symbol.asyncDispose]()
@@ -143,7 +143,7 @@ describe('plumb serve under load', () => {
     const pushed = rows.filter(({ revision }) => commits.slice(0, pushes + 1).includes(revision))
     assert.equal(new Set(pushed.map(({ generation }) => generation)).size, pushes)
     assert.equal(new Set(pushed.map(({ revision }) => revision)).size, pushes)
-  })
+  }, 400_000)
 
   test('requests of ten seconds across three swaps end on their own generation', async () => {
     const slow = []

@@ -62,9 +62,18 @@ function toFlaw({ file, start, messageText, code }: ts.Diagnostic): PlacedFlaw[]
   return [
     {
       code: 'TYPE_ERROR',
-      message: `${ts.flattenDiagnosticMessageText(messageText, '; ')} (TS${code})`,
+      message: `${sentencesOf(messageText)} (TS${code})`,
       path: file.fileName.slice(estateRoot.length),
       ...placeOf(file, start ?? 0),
     },
   ]
+}
+
+/** What is nested in the compiler's message, from the outside in, in one line. */
+function sentencesOf(message: string | ts.DiagnosticMessageChain): string {
+  return ts
+    .flattenDiagnosticMessageText(message, '\n')
+    .split('\n')
+    .map(line => line.trim().replace(/\.$/, ''))
+    .join('; ')
 }

@@ -34,7 +34,7 @@ export async function transpile(path: string, source: string, importMeta: boolea
     return { kind: 'module', js: code, map }
   } catch (error) {
     if (!isTransformFailure(error)) throw new Error(`Cannot transpile ${path} as esbuild failed`, { cause: error })
-    return { kind: 'flaws', flaws: error.errors.map(found => flawOf(path, found)) }
+    return { kind: 'flaws', flaws: error.errors.map(flawOf) }
   }
 }
 
@@ -52,7 +52,7 @@ function isTransformFailure(error: unknown): error is TransformFailure {
   return error instanceof Error && Array.isArray((error as { errors?: unknown }).errors) // a property read of any object is safe
 }
 
-function flawOf(path: string, { text, location }: Message): Flaw {
+function flawOf({ text, location }: Message): Flaw {
   return {
     code: 'TYPESCRIPT_SYNTAX',
     message: `Cannot read it as TypeScript: ${text}; correct the code here`,
