@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRemote, freePort, startServer } from '../test/e2e/server.ts'
 import { firstAnswer } from './poll.ts'
-import { type BenchRow, rowOf, type Scale } from './row.ts'
+import { type BenchRow, rowOf } from './row.ts'
 
 const turns = 9
 const warmUps = 1
@@ -27,7 +27,7 @@ outgoing_rest:
 `,
 }
 
-export async function run(scale: Scale): Promise<readonly BenchRow[]> {
+export async function run(): Promise<readonly BenchRow[]> {
   const home = await mkdtemp(join(tmpdir(), 'plumb-boot-'))
   await using remote = await createRemote('sample')
   try {
@@ -61,7 +61,7 @@ export async function run(scale: Scale): Promise<readonly BenchRow[]> {
         await server[Symbol.asyncDispose]()
       }
     }
-    return [rowOf('boot without git, PostgreSQL and Redis', elapsed, { goal: 2_000, scale })]
+    return [rowOf('boot without git, PostgreSQL and Redis', elapsed, { goal: 2_000 })]
   } finally {
     await rm(home, { recursive: true, force: true, maxRetries: 5 })
   }

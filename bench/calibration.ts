@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { compileModel } from '../schema/model.ts'
-import { type BenchRow, median, rowOf } from './row.ts'
+import { median } from './row.ts'
 
 /** Milliseconds of one loop on the reference machine, a virtual one of 2 cores, while nothing else ran. */
 export const referenceMs = 40
@@ -45,13 +45,9 @@ export async function calibrate(): Promise<readonly number[]> {
   return elapsed
 }
 
-/** Never under 1: a goal is what was promised, also on a faster machine. */
-export function scaleOf(calibrations: readonly number[]): number {
+/** How much slower the machine is than the reference. Never under 1: a goal is what was promised, also on a faster one. */
+export function slownessOf(calibrations: readonly number[]): number {
   return Math.max(1, median(calibrations) / referenceMs)
-}
-
-export function calibrationRow(bench: string, calibrations: readonly number[]): BenchRow {
-  return rowOf(bench, calibrations)
 }
 
 const sample = {

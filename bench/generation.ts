@@ -1,6 +1,5 @@
 // How long a worker takes to build a generation beside the live one, and how long it keeps the event loop meanwhile: an estate of
-// 10,000 resources (60 % channels) cold, and with one channel or one shared credential changed. Prints rows of
-// { bench, value, unit, goal, holds, spread }; medians, spread is p10 to p90.
+// 10,000 resources (60 % channels) cold, and with one channel or one shared credential changed.
 //
 // A slice is what runs between two turns of the event loop, in CPU time of the thread; what the garbage collector took of it is
 // printed beside it and not counted, as it depends on the size of the heap and not on how the work is cut.
@@ -14,55 +13,55 @@ import type { Entry } from '../engine/generation/manifest.ts'
 import { channelRow } from '../engine/plane/channel.ts'
 import { createRouter } from '../engine/plane/router.ts'
 import type { JsonObject } from '../schema/json.ts'
-import { buildIn, entryOf, manifestOf, memoryAdapter, rowOf } from '../test/engine/generation/fixtures.ts'
+import { buildIn, entryOf, manifestOf, memoryAdapter, rowOf as memoryRow } from '../test/engine/generation/fixtures.ts'
+import { type BenchRow, rowOf } from './row.ts'
 
-const size = Number(process.argv[2] ?? 10_000)
-const rounds = 15
+const size = 10_000
+const rounds = 9
 
-const table = adapterTable([channelRow, rowOf('service', memoryAdapter()), rowOf('pool', memoryAdapter({ hasPing: true }))])
-const collections: PerformanceEntry[] = []
-const observer = new PerformanceObserver(list => void collections.push(...list.getEntries()))
-observer.observe({ entryTypes: ['gc'] })
-
-const cold: Measured[] = []
-const channel: Measured[] = []
-const credential: Measured[] = []
-for (let round = 0; round < rounds; round++) {
-  await using instances = new Instances()
-  const at = { table, instances }
-  const manifest = manifestOf(...estate())
-  let live = await measured(cold, () => buildIn(at, manifest, { router: createRouter() }))
-  for (const [into, changed] of [
-    [channel, channelOf(0, round + 1)],
-    [credential, securityOf(6, round + 1)],
-  ] as const) {
-    const entries = new Map(live.manifest.entries).set(changed.resource.ref, changed)
-    const delta = { changed: [changed.resource.ref], removed: [] }
-    const previous: BuiltGeneration = live
-    live = await measured(into, () => buildIn(at, { ...manifest, entries }, { base: previous, delta }))
-    await releaseGeneration(previous, instances)
+export async function run(): Promise<readonly BenchRow[]> {
+  const table = adapterTable([channelRow, memoryRow('service', memoryAdapter()), memoryRow('pool', memoryAdapter({ hasPing: true }))])
+  const collections: PerformanceEntry[] = []
+  const observer = new PerformanceObserver(list => void collections.push(...list.getEntries()))
+  observer.observe({ entryTypes: ['gc'] })
+  const cold: Measured[] = []
+  const channel: Measured[] = []
+  const credential: Measured[] = []
+  for (let round = 0; round < rounds; round++) {
+    await using instances = new Instances()
+    const at = { table, instances }
+    const manifest = manifestOf(...estate())
+    let live = await measured(cold, collections, () => buildIn(at, manifest, { router: createRouter() }))
+    for (const [into, changed] of [
+      [channel, channelOf(0, round + 1)],
+      [credential, securityOf(6, round + 1)],
+    ] as const) {
+      const entries = new Map(live.manifest.entries).set(changed.resource.ref, changed)
+      const delta = { changed: [changed.resource.ref], removed: [] }
+      const previous: BuiltGeneration = live
+      live = await measured(into, collections, () => buildIn(at, { ...manifest, entries }, { base: previous, delta }))
+      if (!live.manifest.entries.has(changed.resource.ref) || live.router.size !== previous.router.size)
+        throw new Error('A generation with one change holds all the rest')
+      await releaseGeneration(previous, instances)
+    }
   }
-}
-observer.disconnect()
-for (const [what, measures] of [
-  ['cold', cold],
-  ['one channel changed', channel],
-  ['one shared credential changed', credential],
-] as const) {
-  print(
-    `generation of ${size}, ${what}`,
-    measures.map(({ elapsedMs }) => elapsedMs),
-    null,
-  )
-  print(
-    `generation of ${size}, ${what}: longest slice`,
-    measures.map(({ sliceMs }) => sliceMs),
-    10,
-  )
-  print(
-    `generation of ${size}, ${what}: longest garbage collection`,
-    measures.map(({ collectionMs }) => collectionMs),
-    null,
+  observer.disconnect()
+  return Object.entries({ cold, 'one channel changed': channel, 'one shared credential changed': credential }).flatMap(
+    ([what, measures]) => [
+      rowOf(
+        `building a generation of ${size}, ${what}`,
+        measures.map(({ elapsedMs }) => elapsedMs),
+      ),
+      rowOf(
+        `building a generation of ${size}, ${what}: longest slice (CPU)`,
+        measures.map(({ sliceMs }) => sliceMs),
+        { goal: 10 },
+      ),
+      rowOf(
+        `building a generation of ${size}, ${what}: longest garbage collection`,
+        measures.map(({ collectionMs }) => collectionMs),
+      ),
+    ],
   )
 }
 
@@ -72,7 +71,7 @@ interface Measured {
   readonly collectionMs: number
 }
 
-async function measured<Result>(into: Measured[], work: () => Promise<Result>): Promise<Result> {
+async function measured<Result>(into: Measured[], collections: PerformanceEntry[], work: () => Promise<Result>): Promise<Result> {
   const slices: { readonly from: number; readonly to: number; readonly cpuMs: number }[] = []
   let isDone = false
   let from = performance.now()
@@ -126,11 +125,4 @@ function channelOf(index: number, edition: number): Entry {
 
 function securityOf(index: number, edition: number): Entry {
   return entryOf(`security/s${index}`, { type: 'apikey', edition }, { secrets: { '/password': `secret ${index}` } })
-}
-
-function print(bench: string, values: readonly number[], goal: number | null): void {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (share: number) => Number((sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(2))
-  const value = at(0.5)
-  console.log(JSON.stringify({ bench, value, unit: 'ms', goal, holds: goal === null || value <= goal, spread: [at(0.1), at(0.9)] }))
 }

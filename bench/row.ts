@@ -4,29 +4,23 @@ import type { BenchRow } from './request.ts'
 
 export type { BenchRow }
 
-/** How much slower this machine is at this moment than the reference; 1 where it is as fast or faster. */
-export type Scale = number
-
 export interface RowOptions {
   readonly unit?: string
   /** On the reference machine; absent: the value is only printed. */
   readonly goal?: number
-  /** Only for goals in units of time; a ratio needs none. */
-  readonly scale?: Scale
 }
 
 /** The median of `values` with the smallest and the largest. Default unit: ms. */
-export function rowOf(bench: string, values: readonly number[], { unit = 'ms', goal, scale = 1 }: RowOptions = {}): BenchRow {
+export function rowOf(bench: string, values: readonly number[], { unit = 'ms', goal }: RowOptions = {}): BenchRow {
   if (values.length === 0) throw new Error(`Cannot make the row "${bench}" as nothing was measured`)
   const sorted = values.toSorted((a, b) => a - b)
   const value = median(sorted)
-  const scaled = goal === undefined ? null : round(goal * scale)
   return {
     bench,
     value: round(value),
     unit,
-    goal: scaled,
-    holds: scaled === null ? null : value <= scaled,
+    goal: goal ?? null,
+    holds: goal === undefined ? null : value <= goal,
     spread: [round(sorted[0] ?? 0), round(sorted.at(-1) ?? 0)],
   }
 }
@@ -38,4 +32,11 @@ export function median(values: readonly number[]): number {
 
 function round(value: number): number {
   return Number(value.toPrecision(4))
+}
+
+/** The row judged on a machine that is `factor` times slower than the one its goal was set for. Ratios stay as they are. */
+export function scaledRow(row: BenchRow, factor: number): BenchRow {
+  if (row.goal === null || row.unit !== 'ms') return row
+  const goal = round(row.goal * factor)
+  return { ...row, goal, holds: row.value <= goal }
 }

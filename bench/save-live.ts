@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { copySampleEstate, type Estate } from '../test/e2e/estate.ts'
 import { startServer } from '../test/e2e/server.ts'
 import { firstAnswer, type Probe, type Seen } from './poll.ts'
-import { type BenchRow, rowOf, type Scale } from './row.ts'
+import { type BenchRow, rowOf } from './row.ts'
 
 const turns = 15
 const warmUps = 4
@@ -15,7 +15,7 @@ const pauseMs = 700
 const service = 'services/client/get-client.ts'
 const channels = 'environments/dev/channels.yaml'
 
-export async function run(scale: Scale): Promise<readonly BenchRow[]> {
+export async function run(): Promise<readonly BenchRow[]> {
   await using estate = await copySampleEstate()
   await using server = await startServer({ command: 'dev', source: estate.directory })
   await server.until(({ live, workers }) => live.serial > 0 && workers.every(({ generation }) => generation === live.generation))
@@ -43,9 +43,9 @@ export async function run(scale: Scale): Promise<readonly BenchRow[]> {
     measured.second.push(ofSecond)
   }
   return [
-    rowOf('save → live of one service', measured.service, { goal: 300, scale }),
-    rowOf('save → live of one channel', measured.channel, { goal: 200, scale }),
-    rowOf('save → live of a service saved again at once', measured.second, { goal: 300, scale }),
+    rowOf('save → live of one service', measured.service, { goal: 300 }),
+    rowOf('save → live of one channel', measured.channel, { goal: 200 }),
+    rowOf('save → live of a service saved again at once', measured.second, { goal: 300 }),
   ]
 }
 

@@ -1,41 +1,54 @@
 // How long the compilation of service code takes: an estate of 100 services cold, from the disk cache, unchanged, and with one
-// changed file. Prints rows of { bench, value, unit, goal, holds, spread }; medians, spread is p10 to p90.
+// changed file.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createServiceCompiler } from '../reconcile/compile/services/compiler.ts'
-import { builtinVocabulary } from '../schema/vocabulary.ts'
+import { createServiceCompiler, type ServiceCompiler } from '../reconcile/compile/services/compiler.ts'
+import type { Tree } from '../reconcile/source/tree.ts'
+import { builtinVocabulary, type Vocabulary } from '../schema/vocabulary.ts'
 import { memoryTree } from '../test/tree.ts'
+import { type BenchRow, rowOf } from './row.ts'
 
 const services = 100
 const rounds = 30
+const warmUps = 5
+const pairs = 3
 
-const vocabulary = builtinVocabulary()
-const directory = await mkdtemp(join(tmpdir(), 'plumb-bench-'))
-try {
-  const cold = await timeCompile(directory, estate(0))
-  const fromDisk = await timeCompile(directory, estate(0))
-  print('100 services, cold', [cold], null)
-  print('100 services, disk cache', [fromDisk], null)
-  await using compiler = createServiceCompiler({ cacheDirectory: directory })
+export async function run(): Promise<readonly BenchRow[]> {
+  const vocabulary = builtinVocabulary()
+  const [cold, fromDisk]: [number[], number[]] = [[], []]
+  for (let pair = 0; pair < pairs; pair++) {
+    const directory = await mkdtemp(join(tmpdir(), 'plumb-bench-'))
+    cold.push(await timeCompile(directory, estate(0), vocabulary))
+    fromDisk.push(await timeCompile(directory, estate(0), vocabulary))
+    await rm(directory, { recursive: true })
+  }
+  await using compiler = createServiceCompiler({ cacheDirectory: null })
   await compiler.compileServices(memoryTree(estate(0)), 'services', vocabulary)
   const unchanged: number[] = []
   const changed: number[] = []
   for (let round = 1; round <= rounds; round++) {
     const [one, same] = [memoryTree(estate(round)), memoryTree(estate(round))]
-    changed.push(await elapsed(() => compiler.compileServices(one, 'services', vocabulary)))
-    unchanged.push(await elapsed(() => compiler.compileServices(same, 'services', vocabulary)))
+    changed.push(await elapsed(() => compile(compiler, one, vocabulary)))
+    unchanged.push(await elapsed(() => compile(compiler, same, vocabulary)))
   }
-  print('one of 100 services changed', changed.slice(5), 60)
-  print('none of 100 services changed', unchanged.slice(5), 20)
-} finally {
-  await rm(directory, { recursive: true })
+  return [
+    rowOf(`${services} services, cold`, cold),
+    rowOf(`${services} services, disk cache`, fromDisk),
+    rowOf(`one of ${services} services changed`, changed.slice(warmUps), { goal: 60 }),
+    rowOf(`none of ${services} services changed`, unchanged.slice(warmUps), { goal: 20 }),
+  ]
 }
 
-async function timeCompile(cacheDirectory: string, files: Record<string, string>): Promise<number> {
+async function compile(compiler: ServiceCompiler, tree: Tree, vocabulary: Vocabulary): Promise<void> {
+  const compiled = await compiler.compileServices(tree, 'services', vocabulary)
+  if (compiled.services.length !== services || compiled.issues.length > 0) throw new Error('The services of the bench compile')
+}
+
+async function timeCompile(cacheDirectory: string, files: Record<string, string>, vocabulary: Vocabulary): Promise<number> {
   await using compiler = createServiceCompiler({ cacheDirectory })
-  return await elapsed(() => compiler.compileServices(memoryTree(files), 'services', vocabulary))
+  return await elapsed(() => compile(compiler, memoryTree(files), vocabulary))
 }
 
 async function elapsed(work: () => Promise<unknown>): Promise<number> {
@@ -74,11 +87,4 @@ export const service${index} = service<Request${index}, Response${index}>({
 })
 `
   return files
-}
-
-function print(bench: string, values: readonly number[], goal: number | null): void {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (part: number) => Math.round((sorted[Math.floor(part * (sorted.length - 1))] ?? 0) * 10) / 10
-  const value = at(0.5)
-  console.log(JSON.stringify({ bench, value, unit: 'ms', goal, holds: goal === null ? null : value <= goal, spread: [at(0.1), at(0.9)] }))
 }

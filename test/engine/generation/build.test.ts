@@ -3,7 +3,7 @@ import { test } from 'vitest'
 import { releaseGeneration } from '../../../engine/generation/drain.ts'
 import { Instances } from '../../../engine/generation/instances.ts'
 import { PrepareError } from '../../../engine/generation/prepare-error.ts'
-import { parseRef } from '../../../schema/ref.ts'
+import { kindName, parseRef } from '../../../schema/ref.ts'
 import { buildIn, entryOf, manifestOf, memoryAdapter, rowOf, tableOf } from './fixtures.ts'
 
 const pool = (name: string, spec = {}, options = {}) =>
@@ -35,6 +35,24 @@ test('buildGeneration() of an unrelated change touches nothing else', async () =
     adapter.opened.map(({ ref }) => ref),
     ['pool/a', 'pool/b', 'pool/b'],
   )
+})
+
+test('buildGeneration() lists the resources of each kind, and shares the list of a kind that gained and lost none', async () => {
+  await using instances = new Instances()
+  const table = tableOf(rowOf('pool', memoryAdapter()), rowOf('queue', memoryAdapter()))
+  const [pools, queues] = [kindName('pool'), kindName('queue')]
+  const one = await buildIn({ table, instances }, manifestOf(pool('a'), pool('b'), entryOf('queue/q')))
+  const two = await buildIn({ table, instances }, manifestOf(pool('a', { host: 'z' }), pool('c'), entryOf('queue/q')), { base: one })
+  const three = await buildIn({ table, instances }, manifestOf(pool('a'), pool('c'), entryOf('queue/q')), { base: two })
+  assert.deepEqual(
+    [one, two].map(({ refsByKind }) => refsByKind.get(pools)?.toSorted()),
+    [
+      ['pool/a', 'pool/b'],
+      ['pool/a', 'pool/c'],
+    ],
+  )
+  assert.equal(two.refsByKind.get(queues), one.refsByKind.get(queues))
+  assert.equal(three.refsByKind, two.refsByKind)
 })
 
 test('buildGeneration() keeps the instance when a field changes that may change in place, and makes its view anew', async () => {

@@ -1,0 +1,72 @@
+// Runs the benches, all or the ones that are named, one after the other: node bench/main.ts [name…]. Prints a table; a run of all of
+// them writes bench/results/latest.json. Each bench first makes sure that what it measures answers rightly.
+//
+// The machine is calibrated before and after each bench, and its goals in milliseconds are scaled by what that says: a goal that
+// holds only on an idle machine is told apart from one that does not hold.
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { run as boot } from './boot.ts'
+import { calibrate, referenceMs, slownessOf } from './calibration.ts'
+import { run as generation } from './generation.ts'
+import { run as growth } from './growth.ts'
+import { run as largeEstate } from './large-estate.ts'
+import { machineFacts } from './machine.ts'
+import { run as requestCpu } from './request.ts'
+import { type BenchRow, rowOf, scaledRow } from './row.ts'
+import { run as saveLive } from './save-live.ts'
+import { run as serviceCompile } from './service-compile.ts'
+
+const benches: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
+  'request-cpu': requestCpu,
+  'save-live': saveLive,
+  boot,
+  'large-estate': largeEstate,
+  generation,
+  'service-compile': serviceCompile,
+  growth,
+}
+
+const asked = process.argv.slice(2)
+const unknown = asked.filter(name => !(name in benches))
+if (unknown.length > 0) {
+  console.error(`Cannot run ${unknown.map(name => `"${name}"`).join(', ')}: accepted are ${Object.keys(benches).join(', ')}`)
+  process.exit(2)
+}
+
+const before = machineFacts()
+const rows: BenchRow[] = []
+const calibrations: number[] = []
+for (const [name, run] of Object.entries(benches)) {
+  if (asked.length > 0 && !asked.includes(name)) continue
+  console.log(`\n${name}`)
+  rows.push(...(await measured(name, run)))
+}
+rows.unshift(rowOf('calibration', calibrations))
+const results = { at: new Date().toISOString(), machine: before, loadAfter: machineFacts().load, referenceMs, rows }
+if (asked.length === 0) {
+  await mkdir(new URL('results/', import.meta.url), { recursive: true })
+  await writeFile(new URL('results/latest.json', import.meta.url), `${JSON.stringify(results, null, 2)}\n`)
+}
+const missed = rows.filter(({ holds }) => holds === false)
+console.log(`\n${rows.length} rows, ${missed.length} goals missed${missed.map(({ bench }) => `\n  ${bench}`).join('')}`)
+
+/** The goals are judged by how fast the machine was around the bench, which is known only after it. */
+async function measured(name: string, run: () => Promise<readonly BenchRow[]>): Promise<readonly BenchRow[]> {
+  const around = [...(await calibrate())]
+  const found = await run()
+  around.push(...(await calibrate()))
+  calibrations.push(...around)
+  const factor = slownessOf(around)
+  const judged = found.map(row => scaledRow(row, factor))
+  const calibration = rowOf(`calibration around ${name}`, around)
+  print([calibration, ...judged])
+  return [calibration, ...judged]
+}
+
+function print(found: readonly BenchRow[]): void {
+  const width = Math.max(...found.map(({ bench }) => bench.length))
+  for (const { bench, value, unit, goal, holds, spread } of found) {
+    const verdict = goal === null ? '' : `${holds ? '≤' : '>'} ${goal} ${holds ? 'holds' : 'MISSED'}`
+    console.log(`${bench.padEnd(width)}  ${String(value).padStart(8)} ${unit.padEnd(5)}  ${spread.join('–').padEnd(16)}  ${verdict}`)
+  }
+}
