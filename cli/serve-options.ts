@@ -30,6 +30,26 @@ export interface WorkerConfig {
   readonly human: boolean
 }
 
+/**
+ * The process variables a worker gets: where programs and certificates are, how to speak and log, what a debugger needs. Secrets come
+ * from variables of any name, so all others stay with control; service code reads what a resource declares.
+ */
+const workerVariables = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'NODE_OPTIONS',
+  'VSCODE_INSPECTOR_OPTIONS',
+  'PLUMB_LOG_LEVEL',
+  'FAILPOINTS',
+]
+
 const silentMs = 5_000
 const graceMs = 35_000
 const lockWaitMs = 3_000
@@ -57,12 +77,18 @@ export async function runServer(
     silentMs,
     graceMs,
     codeCache: join(dataDirectory, 'cache', 'node'),
-    control: { execArgv: [...inherited, quiet], script: program('./control-main'), args: [JSON.stringify({ ...config, dataDirectory })] },
+    control: {
+      execArgv: [...inherited, quiet],
+      script: program('./control-main'),
+      args: [JSON.stringify({ ...config, dataDirectory })],
+      env: 'all',
+    },
     // Without --no-compilation-cache V8 keeps the source of every module that was ever loaded.
     worker: {
       execArgv: [...inherited, quiet, '--no-compilation-cache', '--enable-source-maps'],
       script: program('../engine/process/worker-main'),
       args: [JSON.stringify(worker)],
+      env: workerVariables,
     },
   })
   onBound(config)

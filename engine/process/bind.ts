@@ -40,6 +40,7 @@ export interface Program {
   readonly execArgv: readonly string[]
   readonly script: string
   readonly args: readonly string[]
+  readonly env: Member['env']
 }
 
 /** The supervisor's own descriptors, after 0 to 2. */
@@ -70,8 +71,8 @@ export async function bind(binds: Binds): Promise<Binding> {
     members: [
       { ...binds.control, title: 'control', fd: adminFd },
       ...Array.from({ length: binds.workers }, (_, at): Member => {
-        const { execArgv, script, args } = binds.worker
-        return { title: `worker ${at + 1}`, execArgv, script, args: [...args, String(at + 1)], fd: channelsFd }
+        const { args } = binds.worker
+        return { ...binds.worker, title: `worker ${at + 1}`, args: [...args, String(at + 1)], fd: channelsFd }
       }),
     ],
   }

@@ -22,6 +22,8 @@ export interface Member {
   readonly execArgv: readonly string[]
   readonly script: string
   readonly args: readonly string[]
+  /** Names of the process variables it gets. */
+  readonly env: readonly string[] | 'all'
   /** Descriptor of the supervisor that the child gets as 3; its lifeline is 4. */
   readonly fd: number
 }
@@ -68,8 +70,11 @@ export function supervise(roster: Roster, binder: { on(event: 'close', listener:
   process.on('SIGINT', askedToStop)
 
   function start(child: Child): void {
-    const { execArgv, script, args, fd } = child.member
-    const spawned = spawn(process.execPath, [...execArgv, script, ...args], { stdio: ['ignore', 'inherit', 'inherit', fd, 'pipe'] })
+    const { execArgv, script, args, env, fd } = child.member
+    const spawned = spawn(process.execPath, [...execArgv, script, ...args], {
+      env: env === 'all' ? process.env : Object.fromEntries(env.map(name => [name, process.env[name]])),
+      stdio: ['ignore', 'inherit', 'inherit', fd, 'pipe'],
+    })
     child.process = spawned
     child.startedAt = performance.now()
     child.beatAt = child.startedAt + bootMs
