@@ -3,16 +3,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { openLoad } from './request/load.ts'
-
-export interface BenchRow {
-  readonly bench: string
-  readonly value: number
-  readonly unit: string
-  readonly goal: number | null
-  readonly holds: boolean | null
-  /** Smallest and largest of the turns. */
-  readonly spread: readonly [number, number]
-}
+import { type BenchRow, rowOf } from './row.ts'
 
 const names = ['plumb', 'fastify', 'hono', 'node'] as const
 const connections = 16
@@ -36,10 +27,10 @@ export async function run({ turns = 61, requests = 1_000 } = {}): Promise<readon
     const column = (at: number) => rounds.map(round => round[at] ?? 0)
     const ratios = (other: number) => rounds.map(round => (round[0] ?? 0) / (round[other] ?? 1))
     return [
-      ...names.map((name, at) => rowOf(`request cpu ${name}`, 'µs', column(at), null)),
-      rowOf('request cpu plumb / fastify', 'ratio', ratios(1), 1),
-      rowOf('request cpu plumb / hono', 'ratio', ratios(2), null),
-      rowOf('request cpu plumb / node:http', 'ratio', ratios(3), null),
+      ...names.map((name, at) => rowOf(`request cpu ${name}`, column(at), { unit: 'µs' })),
+      rowOf('request cpu plumb / fastify', ratios(1), { unit: 'ratio', goal: 1 }),
+      rowOf('request cpu plumb / hono', ratios(2), { unit: 'ratio' }),
+      rowOf('request cpu plumb / node:http', ratios(3), { unit: 'ratio' }),
     ]
   } finally {
     for (const server of servers) server.stop()
@@ -85,20 +76,6 @@ async function messageFrom<Field extends string>(child: ChildProcess, field: Fie
       else reject(new Error(`Cannot measure as a server said ${JSON.stringify(message)}`))
     })
   })
-}
-
-function rowOf(bench: string, unit: string, values: readonly number[], goal: number | null): BenchRow {
-  const sorted = values.toSorted((a, b) => a - b)
-  const value = sorted[Math.floor(sorted.length / 2)] ?? 0
-  const round = (number: number) => Math.round(number * 1_000) / 1_000
-  return {
-    bench,
-    value: round(value),
-    unit,
-    goal,
-    holds: goal === null ? null : value <= goal,
-    spread: [round(sorted[0] ?? 0), round(sorted.at(-1) ?? 0)],
-  }
 }
 
 if (import.meta.main) console.table(await run())

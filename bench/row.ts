@@ -1,8 +1,14 @@
 // A row of the results, and how one is made from what was measured.
 
-import type { BenchRow } from './request.ts'
-
-export type { BenchRow }
+export interface BenchRow {
+  readonly bench: string
+  readonly value: number
+  readonly unit: string
+  readonly goal: number | null
+  readonly holds: boolean | null
+  /** Smallest and largest of what was measured. */
+  readonly spread: readonly [number, number]
+}
 
 export interface RowOptions {
   readonly unit?: string

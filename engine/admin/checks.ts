@@ -2,8 +2,8 @@
 
 import { Ajv, type ValidateFunction } from 'ajv'
 import { isObject, type JsonObject } from '../../schema/json.ts'
-import { isJsonType } from '../plane/answer.ts'
 import { parseJson } from '../plane/json-body.ts'
+import { isJsonType } from '../plane/media.ts'
 import { parametersIn } from './openapi.ts'
 import { Refusal } from './port.ts'
 import { pathParameters, type Row } from './route.ts'

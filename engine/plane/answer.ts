@@ -2,6 +2,7 @@
 
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { JsonObject } from '../../schema/json.ts'
+import { isJsonType } from './media.ts'
 
 export interface Answer {
   readonly status: number
@@ -71,11 +72,4 @@ export function rawAnswer(answer: Answer, cid: string): string {
     '',
     body,
   ].join('\r\n')
-}
-
-const jsonTypeGrammar = /^(?:application|text)\/(?:[\w!#$&^.+-]+\+)?json(?:\s*;\s*charset="?utf-?8"?)?\s*;?\s*$/i
-
-/** JSON in UTF-8, `application/problem+json` and its like included. */
-export function isJsonType(contentType: string): boolean {
-  return contentType === 'application/json' || jsonTypeGrammar.test(contentType)
 }

@@ -10,10 +10,8 @@ import type { JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Generation } from '../generation/generation.ts'
 import { problemOf } from '../service/errors.ts'
-import type { Caller, RequestFacts, Unit } from '../service/unit.ts'
-import { admissionTo } from './admission.ts'
-import { type Answer, isJsonType, problemAnswer, resultAnswer, writeHead } from './answer.ts'
-import { canonicalTarget } from './canonical.ts'
+import type { RequestFacts, Unit } from '../service/unit.ts'
+import { type Answer, problemAnswer, resultAnswer, writeHead } from './answer.ts'
 import type { BodyReader, ChannelRequest } from './channel-request.ts'
 import type { OpenRequest } from './connections.ts'
 import { isCorrelationId } from './correlation.ts'
@@ -21,24 +19,22 @@ import type { Counters } from './counters.ts'
 import type { Deadlined, Deadlines } from './deadlines.ts'
 import { parseJson } from './json-body.ts'
 import type { Limits } from './limits.ts'
+import { isForm, mediaProblem } from './media.ts'
+import { type Gate, type Passage, passageOf, retryAfter } from './passage.ts'
 import { defaultMerging, payloadOf } from './payload.ts'
-import { parseQuery, type Query } from './query.ts'
 import { HttpRequestFacts } from './request-facts.ts'
 import { type RequestHead, readHead } from './request-head.ts'
 import type { Route } from './route.ts'
 
 /** What the exchanges of one plane share. */
 export interface Surrounding {
+  readonly gate: Gate
   readonly limits: Limits
   readonly log: Log
   readonly deadlines: Deadlines
   readonly counters: Counters
-  /** The generation a request that starts at this instant runs on; null while none is live. */
-  select(): Generation | null
   nextCorrelationId(): string
   isClosing(): boolean
-  /** Answers the paths every server has; null where `path` is none of them. */
-  builtIn(path: string): { readonly status: number; readonly body: JsonObject } | null
   isExcused(error: unknown, generation: Generation): boolean
 }
 
@@ -46,8 +42,6 @@ type Phase = 'receiving' | 'running' | 'answered'
 
 /** How long a caller may go on sending what nobody reads before the connection is closed under it. */
 const lingerMs = 1_000
-const retryAfter = ['Retry-After', '5']
-const noFields: Query = Object.freeze({})
 
 export function serveRequest(
   surrounding: Surrounding,
@@ -84,17 +78,11 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   #phase: Phase = 'receiving'
   #timeoutMs = 0
   #isLast = false
-  #isCounted = true
   #hasUnreadBody = false
   #chunks: Buffer[] = noChunks
   #bytes = 0
-  #route: Route | null = null
-  #live: Generation | null = null
+  #passage: Passage | null = null
   #leave: (() => void) | null = null
-  #path = ''
-  #params: Readonly<Record<string, string>> = noFieldsOfText
-  #query: Query = noFields
-  #caller: Caller | null = null
   #facts: RequestFacts | null = null
   #resolve: Resolve | null = null
   #aborting: AbortController | null = null
@@ -126,10 +114,14 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     if (this.#open.length > limits.maxPipelined)
       return this.#refuse(503, 'Cannot answer as too many requests of this connection are open', { headers: retryAfter })
     if (head.expects !== null && !awaitsContinue) return this.#refuse(417, 'Cannot meet the expectation; "100-continue" is the only one')
-    const route = this.#find(head)
-    if (route === undefined) return
+    const passage = passageOf(this.#surrounding.gate, this.#request, head)
+    this.#passage = passage
+    if (passage.kind === 'built in') return this.#answerBuiltIn(passage)
+    this.generation = passage.generation?.number ?? 0
+    if (passage.kind === 'refused') return this.#refuse(passage.status, passage.detail, passage)
+    this.#leave = passage.generation.enter()
     if (!head.hasBody) return this.#run(undefined)
-    const problem = problemOfMedia(head)
+    const problem = mediaProblem(head)
     if (problem !== null) return this.#refuse(415, problem)
     if (head.contentLength > limits.maxBodyBytes) return this.#refuseLargeBody()
     if (awaitsContinue) {
@@ -139,52 +131,8 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.#receive()
   }
 
-  /** The route this request may use; undefined where it was answered. */
-  #find(head: RequestHead): Route | undefined {
-    const target = canonicalTarget(this.#request.url ?? '', head.host)
-    if (target.kind === 'refused') return this.#refuse(400, `Cannot route the target as ${target.detail}`)
-    this.#path = target.path
-    const builtIn = this.#surrounding.builtIn(target.path)
-    if (builtIn !== null) return this.#answerBuiltIn(builtIn)
-    const generation = this.#surrounding.select()
-    if (generation === null) return this.#refuse(503, 'Cannot answer as no generation is live yet', { headers: retryAfter })
-    this.#live = generation
-    this.generation = generation.number
-    const match = generation.router.match(this.#request.method ?? '', target.path)
-    switch (match.kind) {
-      case 'none':
-        return this.#refuse(404, 'Cannot answer as no channel has this path')
-      case 'method':
-        return this.#refuse(405, `Cannot answer as no channel of this path takes the method; ${match.allow.join(', ')}`, {
-          headers: ['Allow', match.allow.join(', ')],
-        })
-    }
-    const { route } = match
-    this.#route = route
-    this.#params = match.params
-    const admission = admissionTo(route, this.#request)
-    if (admission.kind === 'refused') {
-      const headers = admission.status === 503 ? retryAfter : admission.challenges.flatMap(challenge => ['WWW-Authenticate', challenge])
-      return this.#refuse(admission.status, `Cannot answer as ${admission.detail}`, { headers })
-    }
-    if (route.service === null) return this.#refuse(503, 'Cannot answer as the channel has no service', { headers: retryAfter })
-    this.#caller = admission.caller
-    if (target.query !== '') {
-      const parsed = parseQuery(target.query, this.#surrounding.limits.maxQueryParameters)
-      if ('problem' in parsed) return this.#refuse(400, `Cannot read the query as ${parsed.problem}`)
-      this.#query = parsed.query
-    }
-    this.#leave = generation.enter()
-    return route
-  }
-
-  #answerBuiltIn({ status, body }: { status: number; body: JsonObject }): undefined {
-    this.#isCounted = false
-    const { method } = this.#request
-    if (method !== 'GET' && method !== 'HEAD')
-      return this.#refuse(405, 'Cannot answer as this path takes only GET', { headers: ['Allow', 'GET, HEAD'] })
+  #answerBuiltIn({ status, body }: { readonly status: number; readonly body: JsonObject }): void {
     this.#answer({ status, contentType: 'application/json', body: JSON.stringify(body), headers: ['Cache-Control', 'no-store'] })
-    return
   }
 
   #receive(): void {
@@ -225,18 +173,16 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   #call(body: Buffer): void {
     const parsed = parseJson(body, this.#surrounding.limits.maxJsonDepth)
     if ('value' in parsed) return this.#run(parsed.value)
-    const type = this.#head?.contentType ?? null
-    // curl -d announces a form whatever it sends; what is a form in truth is no malformed JSON.
-    if (type !== null && isFormType(type) && !/^\s*[[{"]/.test(body.toString('latin1', 0, 64)))
+    if (isForm(this.#head?.contentType ?? null, body))
       this.#refuse(415, 'Cannot read the body as it is a form; the accepted type is application/json')
     else this.#refuse(400, `Cannot read the body as ${parsed.problem}`)
   }
 
   #run(body: unknown): void {
-    const route = this.#route
-    const service = route?.service
-    if (!route || !service) return
-    const payload = payloadOf(body, this.#params, this.#query, { merging: route.merging ?? defaultMerging, inputTypes: service.inputTypes })
+    const passage = this.#passage
+    if (passage?.kind !== 'passed') return
+    const { route, service, params, query } = passage
+    const payload = payloadOf(body, params, query, { merging: route.merging ?? defaultMerging, inputTypes: service.inputTypes })
     const problems = service.check(payload)
     if (problems.length > 0) {
       const errors = problems.map(({ pointer, message }) => ({ pointer, detail: message }))
@@ -267,7 +213,8 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     if (this.#phase === 'answered') return
     const { status, problem, unmapped, headers } = problemOf(error)
     if (unmapped) this.#log(error, 'A service failed')
-    const isExcused = status >= 502 && status <= 504 && this.#live !== null && this.#surrounding.isExcused(error, this.#live)
+    const live = this.#live
+    const isExcused = status >= 502 && status <= 504 && live !== null && this.#surrounding.isExcused(error, live)
     try {
       this.#answer(problemAnswer(status, null, { cid: this.cid, members: problem, headers: Object.entries(headers).flat() }), isExcused)
     } catch (broken) {
@@ -283,7 +230,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   }
 
   #log(error: unknown, message: string): void {
-    this.#surrounding.log.error({ cid: this.cid, channel: this.#route?.ref ?? null, err: error }, message)
+    this.#surrounding.log.error({ cid: this.cid, channel: this.#channel, err: error }, message)
   }
 
   #settle(): void {
@@ -338,9 +285,9 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.#request.reader = null
     this.#surrounding.deadlines.remove(this)
     this.#leaveConnection()
-    if (!this.#isCounted) return
+    if (this.#passage?.kind === 'built in') return
     const now = performance.now()
-    this.#surrounding.counters.count(this.#live, this.#route?.ref ?? null, {
+    this.#surrounding.counters.count(this.#live, this.#channel, {
       status,
       elapsedMs: now - this.#startedAt,
       excused: isExcused,
@@ -402,14 +349,18 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     return this.#aborting.signal
   }
 
-  get request(): RequestFacts {
-    this.#facts ??= new HttpRequestFacts(this.#request, {
-      path: this.#path,
-      params: this.#params,
-      query: this.#query,
-      caller: this.#caller,
-    })
+  get request(): RequestFacts | null {
+    if (this.#passage?.kind !== 'passed') return null
+    this.#facts ??= new HttpRequestFacts(this.#request, this.#passage)
     return this.#facts
+  }
+
+  get #live(): Generation | null {
+    return this.#passage === null || this.#passage.kind === 'built in' ? null : this.#passage.generation
+  }
+
+  get #channel(): string | null {
+    return this.#passage === null || this.#passage.kind === 'built in' ? null : (this.#passage.route?.ref ?? null)
   }
 
   get resolve(): Resolve {
@@ -419,19 +370,3 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
 }
 
 const noChunks: Buffer[] = []
-const noFieldsOfText: Readonly<Record<string, string>> = Object.freeze({})
-
-/** Why a body of this type is not read; null where it is. */
-function problemOfMedia({ contentType, contentEncoding }: RequestHead): string | null {
-  if (contentEncoding !== null && contentEncoding.toLowerCase() !== 'identity')
-    return 'Cannot read the body as it is compressed; send it as it is'
-  if (contentType === null || isJsonType(contentType) || isFormType(contentType)) return null
-  return 'Cannot read the body as its type is not served; the accepted type is application/json'
-}
-
-function isFormType(contentType: string): boolean {
-  return (
-    contentType === 'application/x-www-form-urlencoded' ||
-    /^application\/x-www-form-urlencoded\s*(?:;\s*charset="?utf-?8"?)?\s*$/i.test(contentType)
-  )
-}

@@ -69,10 +69,13 @@ class HttpPlane implements Plane {
       log: options.log,
       deadlines: this.#deadlines,
       counters: this.counters,
-      select: () => options.select(),
+      gate: {
+        select: () => options.select(),
+        builtIn: path => (path === livenessPath ? alive : path === readinessPath ? this.#readiness(options) : null),
+        maxQueryParameters: this.#limits.maxQueryParameters,
+      },
       nextCorrelationId: createCorrelationIds(),
       isClosing: () => this.#isClosing,
-      builtIn: path => (path === livenessPath ? alive : path === readinessPath ? this.#readiness(options) : null),
       isExcused: (error, generation) => options.isExcused?.(error, generation) ?? false,
     }
     this.#server = this.#createServer()
