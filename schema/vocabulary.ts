@@ -9,7 +9,7 @@ import { createNormalise, type Normalise, type Normalised } from './normalise.ts
 import type { KindName } from './ref.ts'
 
 export type { Finding } from './finding.ts'
-export type { Client, Kind, RefField } from './kind.ts'
+export type { Kind } from './kind.ts'
 
 export interface Vocabulary {
   readonly kinds: ReadonlyMap<KindName, Kind>

@@ -42,7 +42,7 @@ export interface Operations {
   /** Compiles, plans and applies an uploaded tree, origin `cli`. */
   applyTree(request: { readonly files: readonly Upload[]; readonly confirmDeletes?: number }, actor: Actor): Promise<JsonObject>
   /** Fetch + plan + apply of the configured ref. */
-  sync(request: { readonly retry?: boolean }, actor: Actor): Promise<JsonObject>
+  sync(request: { readonly retry?: boolean; readonly endProbation?: boolean }, actor: Actor): Promise<JsonObject>
   validate(request: { readonly files: readonly Upload[]; readonly types?: boolean }): Promise<JsonObject>
   listResources(request: { readonly kind?: string; readonly limit: number; readonly after?: string }): Promise<JsonObject>
   getResource(ref: string): Promise<JsonObject>

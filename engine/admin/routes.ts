@@ -123,9 +123,16 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/sync`,
     summary: 'Fetches, plans and applies the configured ref',
-    body: { schema: object({ retry: { type: 'boolean', default: false, description: 'Clears the marks first' } }), maxBytes: maxBodyBytes },
+    body: {
+      schema: object({
+        retry: { type: 'boolean', default: false, description: 'Clears the marks first' },
+        endProbation: { type: 'boolean', default: false, description: 'Lets what is live pass its probation first' },
+      }),
+      maxBytes: maxBodyBytes,
+    },
     answer: json('The outcome'),
-    run: ({ body, actor }, { operations }) => operations.sync({ retry: body.retry === true }, actor),
+    run: ({ body, actor }, { operations }) =>
+      operations.sync({ retry: body.retry === true, endProbation: body.endProbation === true }, actor),
   },
   {
     id: 'validate',

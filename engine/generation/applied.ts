@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import type { Digest } from '../../schema/digest.ts'
 import { isObject } from '../../schema/json.ts'
 import type { Module } from '../../schema/resource.ts'
-import type { Delta, Entry, Manifest, Origin } from './manifest.ts'
+import { type Delta, type Entry, type Manifest, originText } from './manifest.ts'
 
 /** The manifest that `delta` leads to. Modules that no entry names in `spec.modules` are dropped. */
 export function applied(manifest: Manifest, delta: Delta): Manifest {
@@ -92,15 +92,4 @@ function isSameList(a: readonly string[], b: readonly string[]): boolean {
 function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const keys = Object.keys(a)
   return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key])
-}
-
-function originText(origin: Origin): string {
-  switch (origin.from) {
-    case 'git':
-      return `git ${origin.revision}`
-    case 'cli':
-      return `cli ${origin.by}`
-    case 'builtin':
-      return 'builtin'
-  }
 }

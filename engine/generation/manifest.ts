@@ -52,3 +52,15 @@ export const emptyManifest: Manifest = { revision: null, entries: new Map(), mod
 export function sealContext(ref: Ref, pointer: string): string {
   return `${ref}${pointer}`
 }
+
+/** `git <revision>`, `cli <who>` or `builtin`. */
+export function originText(origin: Origin): string {
+  switch (origin.from) {
+    case 'git':
+      return `git ${origin.revision}`
+    case 'cli':
+      return `cli ${origin.by}`
+    case 'builtin':
+      return 'builtin'
+  }
+}

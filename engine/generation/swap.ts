@@ -375,7 +375,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
 
   function whyBusy(): string | null {
     if (live?.probationUntil)
-      return `Cannot apply as generation ${live.generation} is on probation until ${live.probationUntil}; the newest revision follows, or end it with plumb apply --end-probation`
+      return `Cannot apply as generation ${live.generation} is on probation until ${live.probationUntil}; the newest revision follows, or end it with plumb sync --end-probation`
     const draining = new Set(workers.list().flatMap(worker => worker.draining))
     if (draining.size >= maxDraining)
       return `Cannot apply as ${draining.size} generations still drain; the newest revision follows when one has ended`

@@ -2,8 +2,9 @@
 // code hosts accept, cut between groups and never inside a fence.
 
 import type { Issue } from '../../schema/issue.ts'
+import { fieldLines } from './field-lines.ts'
 import type { Change, Plan } from './plan.ts'
-import { type Block, blocksOf, fieldLine, holdLine, placeOf, shortRevision, summaryLine } from './print.ts'
+import { type Block, blocksOf, holdLine, placeOf, shortRevision, summaryLine } from './print.ts'
 
 /** GitHub accepts 65,536 characters; the rest is left to whoever posts the comment. */
 const maxCharacters = 60_000
@@ -44,7 +45,10 @@ function details({ op, changes }: Block): string {
 function diffBody(op: Block['op'], changes: readonly Change[], first: Change): string {
   const lines = changes.slice(0, 50).map(change => `${symbols[op]} ${change.ref}  ${placeOf(change.at)}`.trimEnd())
   if (changes.length > 50) lines.push(`# and ${changes.length - 50} more`)
-  lines.push(...first.fields.map(field => `${symbols[op]}   ${fieldLine(field)}`), ...first.reasons.map(reason => `# because: ${reason}`))
+  lines.push(
+    ...first.fields.flatMap(fieldLines).map(line => `${symbols[op]}   ${line}`),
+    ...first.reasons.map(reason => `# because: ${reason}`),
+  )
   const behind = [...new Set(changes.flatMap(change => change.behind))]
   if (behind.length > 0)
     lines.push(`# behind it: ${behind.slice(0, 20).join(', ')}${behind.length > 20 ? ` and ${behind.length - 20} more` : ''}`)

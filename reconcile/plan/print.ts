@@ -2,9 +2,8 @@
 // dyff writes it. Changes that are the same field by field are shown once. No secret can appear, because none is in a plan.
 
 import type { Issue, Position } from '../../schema/issue.ts'
-import type { Json } from '../../schema/json.ts'
-import { stepsOf } from '../../schema/json.ts'
-import type { Change, FieldChange, Hold, Plan } from './plan.ts'
+import { fieldLines } from './field-lines.ts'
+import type { Change, Hold, Plan } from './plan.ts'
 
 export interface PrintOptions {
   /** ANSI colours; for a terminal only. Default false. */
@@ -73,12 +72,6 @@ export function holdLine(hold: Hold): string {
   }
 }
 
-/** `host: "a" → "b"`, and for a secret `password: (sensitive, #a1b2c3d4 → #c3d4e5f6)`. */
-export function fieldLine(field: FieldChange): string {
-  const path = field.pointer === '' ? (field.sensitive ? 'secrets' : 'contents') : stepsOf(field.pointer).map(pathStep).join('.')
-  return `${path}: ${valuesOf(field)}${field.reconnects ? '  # reconnects' : ''}`
-}
-
 export function shortRevision(revision: string): string {
   return revision.startsWith('worktree-') ? revision.slice(0, 16) : revision.slice(0, 10)
 }
@@ -114,7 +107,7 @@ function blockLines({ op, changes }: Block, colour: boolean): string[] {
   const title = changes.length === 1 ? first.ref : `${changes.length} resources alike: ${named(changes.map(change => change.ref))}`
   const place = changes.length === 1 ? placeOf(first.at) : ''
   const lines = [`  ${paint(`${symbols[op]} ${title}`)}${first.reconnects ? '  # reconnects' : ''}${place === '' ? '' : `  ${place}`}`]
-  for (const field of first.fields) lines.push(`      ${fieldLine(field)}`)
+  for (const field of first.fields) lines.push(...fieldLines(field).map(line => `      ${line}`))
   for (const reason of first.reasons) lines.push(`      because: ${reason}`)
   const behind = [...new Set(changes.flatMap(change => change.behind))]
   if (behind.length > 0) lines.push(`      behind it: ${named(behind)}`)
@@ -131,34 +124,6 @@ function issueLines(issue: Issue): string[] {
 function nextOf(plan: Plan): string | undefined {
   if (plan.steps.length === 0 || plan.holds.length > 0 || plan.issues.some(issue => issue.severity === 'error')) return undefined
   return `plumb apply ${plan.id}`
-}
-
-function valuesOf(field: FieldChange): string {
-  if (field.sensitive)
-    return field.before === '***' ? '(sensitive)' : `(sensitive, ${shownSecret(field.before)} → ${shownSecret(field.after)})`
-  if (field.before === undefined) return `+ ${shownValue(field.after)}`
-  if (field.after === undefined) return `- ${shownValue(field.before)}`
-  return `${shownValue(field.before)} → ${shownValue(field.after)}`
-}
-
-function shownSecret(value: Json | undefined): string {
-  return typeof value === 'string' ? value : 'none'
-}
-
-function shownValue(value: Json | undefined): string {
-  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return `#${value.slice(0, 8)}`
-  if (typeof value === 'string' && /^#[0-9a-f]{8}$/.test(value)) return value
-  const text = JSON.stringify(value) ?? 'none'
-  // Escaped, so that no value can move the cursor or turn the direction of what follows it.
-  const plain = text.replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
-    mark => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-  return plain.length > 300 ? `${plain.slice(0, 300)}… (${plain.length} characters)` : plain
-}
-
-function pathStep(step: string): string {
-  return /^[\w-]+$/.test(step) ? step : JSON.stringify(step)
 }
 
 function named(refs: readonly string[]): string {

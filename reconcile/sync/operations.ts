@@ -105,8 +105,9 @@ export function createOperations(options: OperationsOptions): Operations {
       } as const
       return carryOut(await choke.propose(proposed), actor, options, null)
     },
-    async sync({ retry }, actor) {
+    async sync({ retry, endProbation }, actor) {
       if (sync === null) throw new Refusal(409, 'NO_SOURCE', 'Cannot sync as this server follows no source; plumb apply DIR uploads a tree')
+      if (endProbation) await engine.endProbation(actor.name)
       if (retry) {
         const marks = (await store.listMarks()).filter(mark => mark.environment === environment)
         const cleared = await store.clearMarks(marks.map(mark => mark.id))

@@ -1,6 +1,6 @@
 // Live resources as people may see them: references instead of secrets, `***` for what came from a process variable.
 
-import type { Entry, Manifest, Origin } from '../../engine/generation/manifest.ts'
+import { type Entry, type Manifest, originText } from '../../engine/generation/manifest.ts'
 import { shortDigest } from '../../schema/digest.ts'
 import { isObject, type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
 import { partsOf, type Ref } from '../../schema/ref.ts'
@@ -64,16 +64,5 @@ function rowOf({ resource, origin, declaredAt }: Entry): JsonObject {
     declaredAt,
     digest: shortDigest(resource.effectiveDigest),
     closed: resource.closed,
-  }
-}
-
-function originText(origin: Origin): string {
-  switch (origin.from) {
-    case 'git':
-      return `git ${origin.revision}`
-    case 'cli':
-      return `cli ${origin.by}`
-    case 'builtin':
-      return 'builtin'
   }
 }
