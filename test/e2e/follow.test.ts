@@ -130,6 +130,36 @@ test('a push is followed by a cron of six fields', async () => {
   assert.deepEqual(await followed.ask('/hello'), { greeting: 'Good day Ann' })
 })
 
+test('a generation on probation is undone at once, or passes when somebody says so', async () => {
+  await using followed = await follow({ ...estate, [at.environment]: environment({ probation: '1h' }) })
+  await followed.push({ [at.service]: greeting('Howdy') })
+  assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'live')
+  assert.match((await followed.run(exit.done, 'status')).stdout, /^Generation +2 .*\n.*\nProbation until +\d{4}-/m)
+  assert.partialDeepStrictEqual(await followed.outcome(exit.done, 'rollback', '--reason', 'too loud'), { kind: 'live', generation: 1 })
+  assert.deepEqual(await followed.ask('/hello'), { greeting: 'Hello Ann' })
+  assert.equal((await followed.outcome(exit.waits, 'sync')).holds?.[0]?.kind, 'marked')
+
+  await followed.push({ [at.service]: greeting('Hey') })
+  assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'live')
+  await followed.push({ [at.service]: greeting('Yo') })
+  assert.equal((await followed.outcome(exit.done, 'sync', '--end-probation')).kind, 'live')
+  assert.deepEqual(await followed.ask('/hello'), { greeting: 'Yo Ann' })
+  const { history } = (await followed.run(exit.done, 'history', '--json')).json()
+  assert.deepEqual(
+    (history as readonly { readonly generation: number; readonly outcome: string }[]).map(({ generation, outcome }) => [
+      generation,
+      outcome,
+    ]),
+    [
+      [4, 'probation'],
+      [3, 'superseded'],
+      [1, 'superseded'],
+      [2, 'rolled-back'],
+      [1, 'superseded'],
+    ],
+  )
+})
+
 describe('a server that is asked', () => {
   let followed: Followed
   let peer: Server
