@@ -1,7 +1,9 @@
 // Kind → adapter. Shared code asks the row and never the kind's name; kinds whose adapter needs engine internals are added
 // from above, where the table is composed.
 
-import { type KindName, kindName } from '../schema/ref.ts'
+import type { IssueCode } from '../schema/issue.ts'
+import { type KindName, kindName, type Ref } from '../schema/ref.ts'
+import type { Resource } from '../schema/resource.ts'
 import { groupsAdapter } from './groups.ts'
 import type { Adapter } from './port.ts'
 import { redisAdapter } from './redis.ts'
@@ -9,11 +11,24 @@ import { restAdapter } from './rest.ts'
 import { securityAdapter } from './security.ts'
 import { sqlAdapter } from './sql.ts'
 
+/** What is wrong between resources of one kind. */
+export interface Flaw {
+  readonly code: IssueCode
+  readonly ref: Ref
+  /** JSON pointer into the spec of `ref`. */
+  readonly pointer: string
+  readonly message: string
+  /** The resource it collides with. */
+  readonly other?: Ref
+}
+
 export interface AdapterRow {
   readonly kind: KindName
   readonly adapter: Adapter
   /** routes: its views are routes, which the router of a generation finds by method and path. */
   readonly index?: 'routes'
+  /** Judges the resources of the kind together, when a revision is compiled; in the order they are declared. */
+  readonly judge?: (resources: readonly Resource[]) => readonly Flaw[]
 }
 
 export type AdapterTable = ReadonlyMap<KindName, AdapterRow>

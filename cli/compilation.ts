@@ -2,7 +2,9 @@
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { adapterTable } from '../adapters/table.ts'
 import type { Settings } from '../engine/generation/manifest.ts'
+import { channelRow } from '../engine/plane/channel.ts'
 import { compile } from '../reconcile/compile/compile.ts'
 import type { Compiled } from '../reconcile/compile/desired.ts'
 import { DocumentCache } from '../reconcile/compile/document-cache.ts'
@@ -53,6 +55,7 @@ export function createCompilation({ config, vocabulary, sealKey, libraries }: Co
         env: process.env,
         keys: sealKey,
         documents,
+        rows: adapterTable([channelRow]).values(),
         services: (from, services, kinds) => {
           directory = services
           return compiler.compileServices(from, services, kinds)

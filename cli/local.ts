@@ -4,6 +4,8 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { adapterTable } from '../adapters/table.ts'
+import { channelRow } from '../engine/plane/channel.ts'
 import { compile } from '../reconcile/compile/compile.ts'
 import type { Compiled } from '../reconcile/compile/desired.ts'
 import { DocumentCache } from '../reconcile/compile/document-cache.ts'
@@ -45,6 +47,7 @@ export async function compileLocally(root: string): Promise<LocalCompilation> {
         env: new Proxy(process.env, { get: (set, name) => set[String(name)] ?? String(name) }),
         keys: null,
         documents,
+        rows: adapterTable([channelRow]).values(),
         services(from, directory, kinds) {
           folder = directory
           return compiler.compileServices(from, directory, kinds)

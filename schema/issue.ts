@@ -68,6 +68,8 @@ export const issueCodes = {
   PUBLIC_WITH_SECURITY: 'error',
   REF_CYCLE: 'error',
   REF_MISMATCH: 'error',
+  ROUTE_CONFLICT: 'error',
+  ROUTE_INVALID: 'error',
   RULE_LOOSENED: 'warning',
   SECRET_SOURCE: 'warning',
   SECRET_TYPE: 'error',

@@ -8,6 +8,7 @@ import type { AdapterRow } from '../../adapters/table.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { kindName, refOf } from '../../schema/ref.ts'
 import type { ServiceView } from '../service/unit.ts'
+import { createJudge } from './judge.ts'
 import { patternProblem } from './pattern.ts'
 import type { CredentialView, Merging, Route } from './route.ts'
 
@@ -23,7 +24,7 @@ export const channelAdapter: Adapter<null, Route | undefined> = {
   close: () => undefined,
 }
 
-export const channelRow: AdapterRow = { kind: kindName('channel_rest'), adapter: channelAdapter, index: 'routes' }
+export const channelRow: AdapterRow = { kind: kindName('channel_rest'), adapter: channelAdapter, index: 'routes', judge: createJudge() }
 
 const services = kindName('service')
 const guards = { security: kindName('security'), groups: kindName('groups') }

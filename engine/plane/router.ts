@@ -8,29 +8,12 @@
 // says OPTIONS, or says no method at all, answers it.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Segment, segmentsOf, shapeOf } from './pattern.ts'
+import { type Segment, segmentsOf } from './pattern.ts'
 import type { Match, Route, Router } from './route.ts'
 import { hashOf, hashSeed, hashStep, lookUp, type SegmentTable, withSegment } from './segment-table.ts'
 
 export function createRouter(): Router {
   return new SegmentRouter(emptyNode, null, 0)
-}
-
-/** Refs that claim one method and one pattern up to parameter names, each group of at least two; sorted. */
-export function conflicts(
-  routes: Iterable<Pick<Route, 'ref' | 'method' | 'pattern'>>,
-): readonly { readonly claim: string; readonly refs: readonly string[] }[] {
-  const claims = new Map<string, string[]>()
-  for (const { ref, method, pattern } of routes) {
-    const claim = `${method || 'any method'} ${shapeOf(pattern)}`
-    const refs = claims.get(claim)
-    if (refs === undefined) claims.set(claim, [ref])
-    else refs.push(ref)
-  }
-  return [...claims]
-    .filter(([, refs]) => refs.length > 1)
-    .map(([claim, refs]) => ({ claim, refs: refs.toSorted() }))
-    .sort((a, b) => (a.claim < b.claim ? -1 : 1))
 }
 
 interface Node {

@@ -3,6 +3,7 @@
 
 import { createSecretKey } from 'node:crypto'
 import { failpoint } from '#failpoint'
+import type { AdapterRow } from '../../adapters/table.ts'
 import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
@@ -17,6 +18,7 @@ import { explainResource } from './explain.ts'
 import { Graph } from './graph.ts'
 import { type FileItems, type Item, readItems } from './items.ts'
 import { type LoadedFile, type LoadedLayer, loadLayers } from './load.ts'
+import { locate } from './locate.ts'
 import { overlayLayers } from './overlay.ts'
 import { resolveRefs } from './refs.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
@@ -36,6 +38,8 @@ export interface CompileOptions {
   readonly documents: DocumentCache
   /** Finds and compiles the service code below `directory`. */
   readonly services: (tree: Tree, directory: string, vocabulary: Vocabulary) => Promise<CompiledServices>
+  /** Rows whose `judge` looks at the resources of a kind together. Default: none. */
+  readonly rows?: Iterable<AdapterRow>
   /** Folder of all environments; default `environments`. */
   readonly layout?: string
   /** Whose defaults fill in environment.yaml; default `serve`. */
@@ -82,6 +86,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
     for (const problem of resolved.issues) issues.push(problem)
   }
   issues.push(...cyclesIn(resources, options.vocabulary))
+  issues.push(...judgeKinds(resources, chains, options.rows ?? []))
   issues.push(...judgeUses(services, options.vocabulary, known))
   for (const [ref, resource] of fromCode) resources.set(ref, resource)
 
@@ -99,6 +104,22 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
   return { desired, issues: issues.sort(byPlace), explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+}
+
+/** What the adapters of a kind find wrong between its resources, at the lines that declare it. */
+function judgeKinds(
+  resources: ReadonlyMap<Ref, DesiredResource>,
+  chains: ReadonlyMap<Ref, readonly Item[]>,
+  rows: Iterable<AdapterRow>,
+): Issue[] {
+  const judges = [...rows].flatMap(({ kind, judge }) => (judge ? [{ kind, judge }] : []))
+  return judges.flatMap(({ kind, judge }) =>
+    judge([...resources.values()].filter(resource => resource.kind === kind)).map(({ code, ref, pointer, message, other }) => {
+      const { at, related } = locate(chains.get(ref) ?? [], pointer, 'value')
+      const collides = other ? [{ message: 'the other one', at: locate(chains.get(other) ?? [], pointer, 'value').at }] : []
+      return issue(code, message, { at, ref, pointer, related: [...related, ...collides] })
+    }),
+  )
 }
 
 /** Codes after which resources are missing that somebody declared. */

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { patternProblem, segmentsOf } from '../../../engine/plane/pattern.ts'
 import type { Match, Route, Router } from '../../../engine/plane/route.ts'
-import { conflicts, createRouter } from '../../../engine/plane/router.ts'
+import { createRouter } from '../../../engine/plane/router.ts'
 import { routeOf } from './routes.ts'
 
 test.each([
@@ -87,18 +87,6 @@ test('replace() exchanges a route for its next view', async () => {
   assert(match.kind === 'found')
   assert.equal(match.route, after)
   assert.equal(router.size, 1)
-})
-
-test('conflicts() names the refs that claim one method and shape', () => {
-  assert.deepEqual(
-    conflicts([
-      routeOf({ name: 'b', pattern: '/a/{x}' }),
-      routeOf({ name: 'a', pattern: '/a/{y}' }),
-      routeOf({ name: 'c', method: 'POST', pattern: '/a/{x}' }),
-      routeOf({ name: 'd', method: '', pattern: '/a/{x}' }),
-    ]),
-    [{ claim: 'GET /a/{}', refs: ['channel_rest/a', 'channel_rest/b'] }],
-  )
 })
 
 test.each([
