@@ -4,12 +4,16 @@
 import { flushCompileCache } from 'node:module'
 import process from 'node:process'
 import { messageOf } from '../adapters/redact.ts'
+import { holdLifeline } from '../engine/process/lifeline.ts'
 import { hopeless } from '../engine/process/supervisor.ts'
 import { StoreError } from '../engine/store/error.ts'
-import { startControl } from './control.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 process.title = 'plumb control'
+// Before the rest is loaded, so that a process which still starts does not outlive its supervisor.
+const lifeline = holdLifeline(4, { blamePath: null, onOrphaned: () => process.exit(1) })
+const { startControl } = await import('./control.ts')
+lifeline.beat()
 // A process that is killed keeps nothing at its end.
 flushCompileCache()
 const config = JSON.parse(process.argv[2] ?? '') as ControlConfig // written by the binder

@@ -8,7 +8,6 @@ import { listenAdmin } from '../engine/admin/listen.ts'
 import { openTokens } from '../engine/admin/token.ts'
 import { markOf } from '../engine/generation/mark.ts'
 import { readLive, startEngine } from '../engine/process/control.ts'
-import { holdLifeline } from '../engine/process/lifeline.ts'
 import { lockData } from '../engine/process/lock.ts'
 import { createLog } from '../engine/process/log.ts'
 import { observeJournal } from '../engine/store/observed.ts'
@@ -28,7 +27,6 @@ const closeMs = 5_000
 
 export async function startControl(config: ControlConfig): Promise<{ close(): Promise<void> }> {
   const { dataDirectory, environment } = config
-  holdLifeline(4, { blamePath: null, onOrphaned: () => process.exit(1) })
   const log = createLog({ process: 'control', human: config.command === 'dev' })
   // The control process before this one may still be ending.
   await lockData(dataDirectory, 'control', lockWaitMs)
@@ -85,7 +83,8 @@ export async function startControl(config: ControlConfig): Promise<{ close(): Pr
     journal: store,
     tokens,
     log,
-    ready: () => (engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: recovered ?? 'no generation is live yet' }),
+    ready: () =>
+      engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: recovered ?? 'no generation is live yet' },
   })
   const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory })
   if (tokens.first !== null) process.stdout.write(`Admin token, shown this once: ${tokens.first}\n`)

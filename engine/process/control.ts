@@ -137,7 +137,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
 
   function status(): EngineStatus {
     const { serial, generation, manifest, digest, probationUntil } = started.live()
-    const reports = workers.reports()
+    const reports = [...workers.reports()].sort((a, b) => a.worker.id - b.worker.id)
     return {
       live: { serial, generation, revision: manifest.revision, digest, probationUntil },
       workers: reports.map(({ worker }) => ({

@@ -10,7 +10,8 @@ const stuckMs = 2000
 const cells = new Int32Array(shared)
 const pipe = new Socket({ fd, readable: true, writable: true })
 let names: readonly string[] = []
-let turns = -1
+// A process that still loads its code neither beats nor is stuck.
+let turns = 0
 let turnedAt = performance.now()
 let blamed = false
 
@@ -31,7 +32,7 @@ function beat(): void {
     if (blamed && blamePath !== null) rmSync(blamePath, { force: true })
     blamed = false
     pipe.write('.')
-  } else if (!blamed && performance.now() - turnedAt > stuckMs) {
+  } else if (turns > 0 && !blamed && performance.now() - turnedAt > stuckMs) {
     blamed = true
     const name = names[Atomics.load(cells, 1) - 1]
     if (blamePath !== null && name !== undefined) writeFileSync(blamePath, JSON.stringify({ name, reason: 'blocked the event loop' }))

@@ -5,6 +5,8 @@
 import { Worker } from 'node:worker_threads'
 
 export interface Lifeline {
+  /** The process is loaded: from here on one that does not turn its loop is stuck. */
+  beat(): void
   /** What the loop works on, by index into the names given last; written before each call, read when the loop is stuck. */
   blame(index: number): void
   /** The names `blame` counts by. */
@@ -33,8 +35,11 @@ export function holdLifeline(
   })
   thread.unref()
   thread.on('message', onOrphaned)
-  setInterval(() => Atomics.add(cells, 0, 1), turnMs).unref()
   return {
+    beat() {
+      Atomics.add(cells, 0, 1)
+      setInterval(() => Atomics.add(cells, 0, 1), turnMs).unref()
+    },
     blame: index => Atomics.store(cells, 1, index + 1),
     name: names => thread.postMessage(names),
   }

@@ -3,24 +3,19 @@
 import { writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import process from 'node:process'
-import { builtinVocabulary } from '../../schema/vocabulary.ts'
 import { lifeOf } from './life.ts'
 import { holdLifeline } from './lifeline.ts'
-import { createLog } from './log.ts'
 import { blamePath } from './paths.ts'
-import { startWorker } from './worker.ts'
 
 const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
-// While nothing is served yet; a process that is killed keeps nothing at its end.
-flushCompileCache()
 const graceMs = 30_000
 const life = lifeOf(process.pid) ?? String(process.pid)
 const blame = blamePath(dataDirectory, life)
 let ending = false
 let known = false
-const log = createLog({ process: `worker ${id}`, human })
+// Before the rest is loaded, so that a process which still starts does not outlive its supervisor.
 const lifeline = holdLifeline(4, {
   blamePath: blame,
   onOrphaned() {
@@ -28,6 +23,15 @@ const lifeline = holdLifeline(4, {
     process.exit(1)
   },
 })
+const [{ startWorker }, { createLog }, { builtinVocabulary }] = await Promise.all([
+  import('./worker.ts'),
+  import('./log.ts'),
+  import('../../schema/vocabulary.ts'),
+])
+// While nothing is served yet; a process that is killed keeps nothing at its end.
+flushCompileCache()
+const log = createLog({ process: `worker ${id}`, human })
+lifeline.beat()
 const worker = startWorker({
   id,
   life,

@@ -1,9 +1,9 @@
 // The armed failpoints: FAILPOINTS="swap.before=kill;worker:snapshot.fsynced=sleep:5000" acts where the source calls failpoint(name),
-// in every process or only in those whose title is `plumb worker …`. FAILPOINTS="@FILE" reads the rules from a file at every call, so that
+// in every process or only in those whose title is `plumb worker …`; what has several rules follows them in order. FAILPOINTS="@FILE" reads the rules from a file at every call, so that
 // a test arms them while the server runs; a file that is not there arms nothing.
 // Reached only through the package import `#failpoint` under --conditions=failpoints.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { FailpointName } from './failpoints.ts'
 
 export function failpoint(name: FailpointName): void {
@@ -42,7 +42,7 @@ function isHere(title: string | null): boolean {
 }
 
 function act(action: string, name: string): void {
-  const [verb, amount = '0'] = action.split(':')
+  const [, verb = '', amount = '0'] = /^(\w*):?(.*)$/.exec(action) ?? []
   switch (verb) {
     case 'kill':
       return void process.kill(process.pid, 'SIGKILL')
@@ -53,9 +53,13 @@ function act(action: string, name: string): void {
       return void process.kill(process.pid, 'SIGSTOP')
     case 'sleep':
       return void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(amount))
+    case 'touch':
+      return writeFileSync(amount, '')
     case 'throw':
       throw new Error(`Failpoint "${name}" was told to throw`)
     default:
-      throw new Error(`Cannot act on failpoint "${name}" as its action is unknown: "${action}"; kill, killgroup, stop, sleep:MS, throw`)
+      throw new Error(
+        `Cannot act on failpoint "${name}" as its action is unknown: "${action}"; kill, killgroup, stop, sleep:MS, touch:FILE, throw`,
+      )
   }
 }
