@@ -2,7 +2,7 @@
 // it notes for each turn of the event loop how much processor time the thread took: the longest is the longest piece of work that
 // held the loop. What the garbage collector took of a turn is told apart, as it does not depend on how the work is cut.
 //
-// Speaks over a Unix socket in PLUMB_BENCH_PROBE, named by the pid: `start\n` … `stop\n`, which is answered by one line of JSON.
+// Speaks over a Unix socket in the folder that its own URL names, called by the pid: `start\n` … `stop\n`, which is answered by one line of JSON.
 
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -25,8 +25,8 @@ interface Turn {
   readonly cpuMs: number
 }
 
-const folder = process.env.PLUMB_BENCH_PROBE
-if (folder !== undefined && isMainThread && /worker-main\.[jt]s$/.test(process.argv[1] ?? '')) listen(join(folder, `${process.pid}.sock`))
+const folder = new URL(import.meta.url).searchParams.get('folder')
+if (folder !== null && isMainThread && /worker-main\.[jt]s$/.test(process.argv[1] ?? '')) listen(join(folder, `${process.pid}.sock`))
 
 function listen(path: string): void {
   const server = createServer(socket => {

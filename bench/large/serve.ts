@@ -57,8 +57,10 @@ export async function serveLarge(files: number, probation: string, folder: strin
       180_000,
     )
     await using client = await server.client()
-    const last = (await client.get('status')).lastSync
-    const large = largeServer({ remote, server, probes: folder, first: passOf(isObject(last) ? last : {}, 0) })
+    let last: unknown = null
+    // A generation is live a moment before its pass has ended.
+    while (!isObject(last)) last = (await client.get('status')).lastSync
+    const large = largeServer({ remote, server, probes: folder, first: passOf(last, 0) })
     await large.check('channel', 0)
     await large.check('service', 0)
     const listed = (await client.get('resources?kind=channel_rest&limit=1')).resources

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Turns } from './probe.ts'
 
-/** Environment of a server whose workers can be watched. */
+/** Environment of a server whose workers can be watched: of its variables this one reaches them. */
 export function watchable(folder: string): Record<string, string> {
-  return { PLUMB_BENCH_PROBE: folder, NODE_OPTIONS: `--import=${new URL('probe.ts', import.meta.url)}` }
+  const probe = new URL('probe.ts', import.meta.url)
+  probe.searchParams.set('folder', folder)
+  return { NODE_OPTIONS: `--import=${probe}` }
 }
 
 export async function watchWorker<Result>(folder: string, pid: number, work: () => Promise<Result>): Promise<[Turns, Result]> {
