@@ -14,7 +14,7 @@ export function tellPeople(events: Events): void {
 }
 
 const tellers: Readonly<Record<string, (body: JsonObject) => string | null>> = {
-  'sync.applied': body => `Live: generation ${body.generation}, ${duration(Number(body.elapsedMs))} after the save`,
+  'sync.applied': body => `Live: generation ${body.generation} after ${duration(Number(body.elapsedMs))}`,
   'sync.failed': body => {
     const reasons = Array.isArray(body.reasons) ? body.reasons.map(String) : []
     const issues = Array.isArray(body.issues) ? body.issues.filter(isObject) : []

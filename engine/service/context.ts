@@ -94,13 +94,18 @@ function clientOf(unit: Unit, { method, kinds, name, holdings }: Wanted): object
     const view = unit.resolve(ref)
     if (view === undefined) continue
     const reason = isConnection(view) ? view.status().reason : closedReason(view)
-    if (reason !== null) throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as ${reason}`)
+    if (reason !== null) throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as ${withoutPlace(reason)}`)
     const client = isConnection(view) ? view.client : view
     if (typeof client !== 'object' || client === null)
       throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as it has no client`)
     return clientFor(holdings, client, `${method} "${name}"`)
   }
   throw new InvokeError('NO_CONNECTION', `Cannot use ${method} "${name}" as no such connection is declared in this environment`)
+}
+
+/** A reason as callers may know it: what happened, without the host, user and database that operators are told after the colon. */
+function withoutPlace(reason: string): string {
+  return reason.split(':')[0] ?? reason
 }
 
 /** A connection that is known to be away: nothing was sent. */
