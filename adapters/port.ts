@@ -26,6 +26,7 @@ export const defaultTraits: Traits = { handover: 'overlap', scope: 'worker', hos
 
 /** What an adapter is given to build an instance from. */
 export interface Declared {
+  /** Its spec holds values, those of secrets too: a secret may stand in any text. */
   readonly resource: Resource
   /** Secret leaves by JSON pointer into `resource.spec`, whole values after templating. */
   readonly secrets: ReadonlyMap<string, Secret>

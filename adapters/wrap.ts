@@ -3,7 +3,7 @@
 
 import type { Ref } from '../schema/ref.ts'
 import { type Adapter, type Connection, type Declared, defaultTraits, type Resolve, type Surroundings, type Traits } from './port.ts'
-import { messageOf, redact } from './redact.ts'
+import { messageOf, redact, redactingLog } from './redact.ts'
 
 const prepareDeadlineMs = 30_000
 const pingDeadlineMs = 5_000
@@ -25,7 +25,8 @@ export type Status =
  * Prepares an instance and gives it its manners. Synchronous where the adapter is.
  * @throws what the adapter threw, as an error whose message completes "Cannot prepare … as" and holds no secret
  */
-export function prepareInstance(adapter: Adapter, declared: Declared, surroundings: Surroundings): Wrapped | Promise<Wrapped> {
+export function prepareInstance(adapter: Adapter, declared: Declared, around: Surroundings): Wrapped | Promise<Wrapped> {
+  const surroundings = { ...around, log: redactingLog(around.log, declared.secrets) }
   const wrap = (instance: unknown) => new Wrapped(adapter, instance, declared, surroundings)
   const refused = (error: unknown) => new Error(redact(messageOf(error), declared.secrets.values()), { cause: error })
   try {

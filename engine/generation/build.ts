@@ -12,6 +12,7 @@ import type { Secret } from '../../schema/secret.ts'
 import type { Route, Router } from '../plane/route.ts'
 import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
 import { BuiltGeneration, type Parts, type Shut } from './built.ts'
+import { filledSpec } from './filled-spec.ts'
 import type { Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
 import { type Candidate, preflight } from './preflight.ts'
@@ -207,7 +208,7 @@ class Build {
     } catch (error) {
       this.#shutOff(resource.ref, messageOf(error))
     }
-    declared = { resource, secrets }
+    declared = { resource: secrets.size === 0 ? resource : { ...resource, spec: filledSpec(resource.spec, secrets) }, secrets }
     this.#declared.set(resource.ref, declared)
     return declared
   }

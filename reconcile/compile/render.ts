@@ -56,11 +56,8 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   )
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
   const { declared, spec: raw, findings } = normalised(filled.value)
-  const secretPointers = new Set(filled.leaves.filter(leaf => leaf.secret).map(leaf => pointerOf(leaf.path)))
   const failed = new Set(filled.problems.map(problem => pointerOf(problem.path)))
-  for (const finding of findings)
-    if (!secretPointers.has(finding.pointer) && !failed.has(finding.pointer))
-      report(finding.code, finding.message, finding.pointer, finding.severity)
+  for (const finding of findings) if (!failed.has(finding.pointer)) report(finding.code, finding.message, finding.pointer, finding.severity)
   judgeLossy()
 
   const leaves = new Map(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf]))
