@@ -13,6 +13,7 @@ import { applied } from '../generation/applied.ts'
 import { buildGeneration } from '../generation/build.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { drainGeneration, releaseGeneration } from '../generation/drain.ts'
+import type { Generation } from '../generation/generation.ts'
 import type { Instances } from '../generation/instances.ts'
 import { type Entry, emptyManifest, sealContext } from '../generation/manifest.ts'
 import { Slots } from '../generation/slots.ts'
@@ -47,6 +48,8 @@ export class Held {
   readonly #built = new Map<number, BuiltGeneration>()
   readonly #manifests = new Map<number, string>()
   readonly #modules = new Map<Digest, Module>()
+  /** What a generation has otherwise than the one before it; absent for one that was built whole, at boot. */
+  readonly #changed = new WeakMap<Generation, ReadonlySet<string>>()
   readonly #libraries = new Map<string, string>()
 
   constructor(options: HeldOptions) {
@@ -113,6 +116,7 @@ export class Held {
         signal: aborting.signal,
       })
       this.#built.set(generation, built)
+      if (base !== null) this.#changed.set(built, new Set(set.map(entry => entry.resource.ref)))
       this.#manifests.set(generation, begin.manifest)
     } finally {
       this.#drafts.delete(generation)

@@ -103,7 +103,12 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     unsealer: () => unsealer,
     onLive,
   })
-  const plane = createPlane({ select: () => held.slots.select(), log, degraded: () => held.slots.live?.degraded().length ?? 0 })
+  const plane = createPlane({
+    select: () => held.slots.select(),
+    log,
+    degraded: () => held.slots.live?.degraded().length ?? 0,
+    isExcused: (error, generation) => held.isExcused(error, generation),
+  })
   const reports = setInterval(report, reportMs)
   void stayConnected()
 
