@@ -1,0 +1,128 @@
+// Workers in memory, for tests of the swap: each builds what it is told from what it holds, as a real one does, and a test decides
+// which of them refuses, dies or hangs, and when.
+
+import assert from 'node:assert/strict'
+import { applied } from '../../../engine/generation/applied.ts'
+import type { Manifest } from '../../../engine/generation/manifest.ts'
+import { manifestDigest } from '../../../engine/generation/record.ts'
+import type { PrepareOrder, WorkerPort, Workers } from '../../../engine/generation/workers.ts'
+import { LinkError } from '../../../engine/process/link.ts'
+
+type Step = 'prepare' | 'activate' | 'abort' | 'drain'
+
+export class WorkerDouble implements WorkerPort {
+  readonly id: number
+  readonly pid: number
+  live = 0
+  draining: readonly number[] = []
+  /** Why the next prepare is refused; null: it is not. */
+  refusal: string | null = null
+  /** The step at whose beginning it dies. */
+  diesAt: Step | null = null
+  isDead = false
+  readonly steps: string[] = []
+  /** How many entries it was sent with each prepare. */
+  readonly sent: number[] = []
+  readonly #held = new Map<number, { readonly manifest: string; readonly contents: Manifest }>()
+  readonly #onDeath: (worker: WorkerDouble) => void
+
+  constructor(id: number, pid: number, onDeath: (worker: WorkerDouble) => void) {
+    this.id = id
+    this.pid = pid
+    this.#onDeath = onDeath
+  }
+
+  get held(): readonly number[] {
+    return [...this.#held.keys()].sort((a, b) => a - b)
+  }
+
+  /** Of what it serves. */
+  get digest(): string | null {
+    const live = this.#held.get(this.live)
+    return live ? manifestDigest(live.contents) : null
+  }
+
+  holds({ generation, manifest }: { readonly generation: number; readonly manifest: string }): boolean {
+    return this.#held.get(generation)?.manifest === manifest
+  }
+
+  async prepare({ generation, manifest, base, delta, whole }: PrepareOrder): Promise<void> {
+    await this.#step('prepare', generation)
+    if (this.refusal !== null) {
+      const reason = this.refusal
+      this.refusal = null
+      throw new Error(reason)
+    }
+    const from = base && this.holds(base) ? this.#held.get(base.generation) : undefined
+    const contents = from ? applied(from.contents, delta) : whole
+    assert.equal(manifestDigest(contents), manifestDigest(whole), 'the delta leads to the whole')
+    this.sent.push(from ? delta.set.length : whole.entries.size)
+    this.#held.set(generation, { manifest, contents })
+  }
+
+  async abort(generation: number): Promise<void> {
+    await this.#step('abort', generation)
+    assert.notEqual(generation, this.live, 'what is live is never aborted')
+    this.#held.delete(generation)
+  }
+
+  async keepOnly(generations: readonly number[]): Promise<void> {
+    for (const generation of this.held) if (generation !== this.live && !generations.includes(generation)) await this.abort(generation)
+  }
+
+  async activate(generation: number, { keepPrevious }: { readonly keepPrevious: boolean }): Promise<void> {
+    await this.#step('activate', generation)
+    assert(this.#held.has(generation), `worker ${this.id} activates generation ${generation}, which it has not built`)
+    if (!keepPrevious && this.live !== generation) this.#held.delete(this.live)
+    this.live = generation
+  }
+
+  async drain(generation: number): Promise<void> {
+    await this.#step('drain', generation)
+    assert.notEqual(generation, this.live, 'what is live is never drained')
+    this.#held.delete(generation)
+  }
+
+  dismiss(reason: string): void {
+    this.steps.push(`dismiss: ${reason}`)
+    this.die()
+  }
+
+  die(): void {
+    if (this.isDead) return
+    this.isDead = true
+    this.#onDeath(this)
+  }
+
+  /** As an answer over a socket, which takes a turn of the loop. */
+  async #step(step: Step, generation: number): Promise<void> {
+    this.steps.push(`${step} ${generation}`)
+    await new Promise(resolve => setImmediate(resolve))
+    if (this.diesAt === step) this.die()
+    if (this.isDead) throw new LinkError('Cannot go on as the link to the other process closed')
+  }
+}
+
+export interface WorkerDoubles extends Workers {
+  readonly alive: readonly WorkerDouble[]
+  /** Starts one; the swap is told of it by the test. */
+  start(): WorkerDouble
+}
+
+export function createWorkerDoubles(count: number): WorkerDoubles {
+  const alive: WorkerDouble[] = []
+  let lastPid = 0
+  const doubles: WorkerDoubles = {
+    alive,
+    list: () => [...alive],
+    until: async holds => holds([...alive]),
+    start() {
+      lastPid += 1
+      const worker = new WorkerDouble(lastPid, lastPid, dead => alive.splice(alive.indexOf(dead), 1))
+      alive.push(worker)
+      return worker
+    },
+  }
+  for (let at = 0; at < count; at += 1) doubles.start()
+  return doubles
+}
