@@ -69,6 +69,12 @@ export class Held {
     return lockfile === null ? null : (this.#libraries.get(lockfile) ?? null)
   }
 
+  /** Whether an error tells of a connection that the generation took over unchanged, which it is then not to be blamed for. */
+  isExcused(error: unknown, generation: Generation): boolean {
+    const ref = typeof error === 'object' && error !== null && 'ref' in error ? error.ref : undefined
+    return typeof ref === 'string' && !this.#changed.get(generation)?.has(ref)
+  }
+
   async begin(begin: Begin): Promise<void> {
     // A build of that number that control gave up on while it could not say so.
     await this.abort(begin.generation)
