@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
-import { parse } from 'yaml'
 import { hasErrors, type Issue, issue } from '../schema/issue.ts'
-import { isObject } from '../schema/json.ts'
+import { isObject, type JsonObject } from '../schema/json.ts'
 import { isLocalSource, readServerConfig, type ServerConfig } from '../schema/server.ts'
+import { readConfigFile } from './config-file.ts'
 import { CommandError, exit, finish, type Shared } from './run.ts'
 import { type ControlConfig, runServer, workerCount } from './serve-options.ts'
 
@@ -49,10 +48,11 @@ export function serveCommand(): Command {
 }
 
 async function configOf(options: Options): Promise<ControlConfig> {
-  const declared = await declaredConfig(options)
-  const { config, findings } = readServerConfig(declared)
+  const file = options.config ? await readConfigFile(options.config) : null
+  const { config, findings } = readServerConfig(withFlags(file?.declared ?? {}, options))
   const issues = findings.map(
-    ({ code, message, severity, pointer }): Issue => issue(code, message, { pointer, ...(severity ? { severity } : {}) }),
+    ({ code, message, severity, pointer }): Issue =>
+      issue(code, message, { pointer, ...(file ? { at: file.positionOf(pointer) } : {}), ...(severity ? { severity } : {}) }),
   )
   if (hasErrors(issues)) throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues })
   for (const [field, flag] of [
@@ -84,8 +84,7 @@ function controlConfig(config: ServerConfig, options: Options): ControlConfig {
 }
 
 /** plumb.yaml, with the flags over it: one reading judges both. */
-async function declaredConfig(options: Options) {
-  const file = options.config ? await readConfig(options.config) : {}
+function withFlags(file: JsonObject, options: Options): JsonObject {
   const source = isObject(file.source) ? file.source : {}
   const listen = isObject(file.listen) ? file.listen : {}
   const keys = isObject(file.keys) ? file.keys : {}
@@ -115,26 +114,6 @@ async function declaredConfig(options: Options) {
         }
       : {}),
   }
-}
-
-async function readConfig(path: string) {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw new CommandError(`Cannot read "${path}" as ${(error as NodeJS.ErrnoException).code}: the path of a plumb.yaml is accepted`, {
-      status: exit.usage,
-    }) // fs throws these
-  }
-  try {
-    const value = parse(text) as unknown
-    if (isObject(value)) return value
-  } catch (error) {
-    throw new CommandError(`Cannot read "${path}" as it is not YAML: ${(error as Error).message}`, { status: exit.usage }) // yaml throws YAMLParseError
-  }
-  throw new CommandError(`Cannot read "${path}" as it holds no mapping: fields such as "environment" and "source" are accepted`, {
-    status: exit.usage,
-  })
 }
 
 /** Outside the data directory, so that a copy of that directory opens nothing. */
