@@ -86,7 +86,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
     for (const problem of resolved.issues) issues.push(problem)
   }
   issues.push(...cyclesIn(resources, options.vocabulary))
-  issues.push(...judgeKinds(resources, chains, options.rows ?? []))
+  issues.push(...judgeKinds(withoutErrors(resources, issues), chains, options.rows ?? []))
   issues.push(...judgeUses(services, options.vocabulary, known))
   for (const [ref, resource] of fromCode) resources.set(ref, resource)
 
@@ -104,6 +104,12 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
   return { desired, issues: issues.sort(byPlace), explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+}
+
+/** What is wrong with a resource by itself is the one thing to tell of it. */
+function withoutErrors(resources: ReadonlyMap<Ref, DesiredResource>, issues: readonly Issue[]): ReadonlyMap<Ref, DesiredResource> {
+  const bad = new Set(issues.filter(({ severity }) => severity === 'error').map(({ ref }) => ref))
+  return bad.size === 0 ? resources : new Map([...resources].filter(([ref]) => !bad.has(ref)))
 }
 
 /** What the adapters of a kind find wrong between its resources, at the lines that declare it. */

@@ -60,6 +60,11 @@ const cases: Readonly<Record<string, Case>> = {
     found: [`UNRESOLVED_REF ${channelsFile}:${lastLine + 1}`],
     says: /"service\/pin" as no such service exists: did you mean "service\/ping"\?/,
   },
+  'two channels of one path': {
+    files: channel('{ name: x, service: ping, url_path: /ping, public: true }'),
+    found: [`ROUTE_CONFLICT ${channelsFile}:${lastLine + 1} and ${channelsFile}:2`],
+    says: /"channel_rest\/ping" claims the same requests: any method \/ping; give one another path or method/,
+  },
   'a missing variable': {
     files: channel("{ name: x, service: ping, url_path: '/${{ vars.regon }}', public: true }"),
     found: [`MISSING_VARIABLE ${channelsFile}:${lastLine + 1}`],

@@ -149,7 +149,7 @@ channel_rest:
       )
       assert.match(degraded[0]?.reason ?? '', /ECONNREFUSED/)
       const answer = await call(`${watched.server.channels}/contacts`)
-      assert.deepEqual([answer.status, answer.contentType], [503, 'application/problem+json'])
+      assert.deepEqual([answer.status, answer.contentType], [503, 'application/problem+json'], JSON.stringify(answer.body))
       assert.match(JSON.stringify(answer.body), /CRM/)
       await crm.open()
       await watched.server.until(status => status.degraded.length === 0)
