@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRemote, freePort, startServer } from '../test/e2e/server.ts'
 import { firstAnswer } from './poll.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const turns = 9
@@ -27,7 +28,7 @@ outgoing_rest:
 `,
 }
 
-export async function run(): Promise<readonly BenchRow[]> {
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
   const home = await mkdtemp(join(tmpdir(), 'plumb-boot-'))
   await using remote = await createRemote('sample')
   try {
@@ -51,6 +52,7 @@ export async function run(): Promise<readonly BenchRow[]> {
         method: 'POST',
         body: '{"client_id":123}',
       } as const
+      await rest()
       const startedAt = performance.now()
       const server = await serve()
       try {

@@ -14,12 +14,13 @@ import { channelRow } from '../engine/plane/channel.ts'
 import { createRouter } from '../engine/plane/router.ts'
 import type { JsonObject } from '../schema/json.ts'
 import { buildIn, entryOf, manifestOf, memoryAdapter, rowOf as memoryRow } from '../test/engine/generation/fixtures.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const size = 10_000
 const rounds = 9
 
-export async function run(): Promise<readonly BenchRow[]> {
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
   const table = adapterTable([channelRow, memoryRow('service', memoryAdapter()), memoryRow('pool', memoryAdapter({ hasPing: true }))])
   const collections: PerformanceEntry[] = []
   const observer = new PerformanceObserver(list => void collections.push(...list.getEntries()))
@@ -28,6 +29,7 @@ export async function run(): Promise<readonly BenchRow[]> {
   const channel: Measured[] = []
   const credential: Measured[] = []
   for (let round = 0; round < rounds; round++) {
+    await rest()
     await using instances = new Instances()
     const at = { table, instances }
     const manifest = manifestOf(...estate())

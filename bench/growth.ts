@@ -4,23 +4,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { perFile } from './estate/large.ts'
 import { measureCompile } from './large/compile.ts'
 import { type Pass, serveLarge } from './large/serve.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const sizes = [20, 200, 1_000]
 const rounds = 5
-const pauseMs = 400
 
-export async function run(): Promise<readonly BenchRow[]> {
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
-  for (const files of sizes) rows.push(...(await rowsOf(files)))
+  for (const files of sizes) rows.push(...(await rowsOf(files, rest)))
   return rows
 }
 
-async function rowsOf(files: number): Promise<readonly BenchRow[]> {
+async function rowsOf(files: number, rest: Rest): Promise<readonly BenchRow[]> {
   const resources = files * perFile
   const folder = await mkdtemp(join(tmpdir(), 'plumb-probe-'))
   try {
@@ -30,10 +29,10 @@ async function rowsOf(files: number): Promise<readonly BenchRow[]> {
       await large.pushChannel(edition)
       passes.push(await large.pass())
       await large.check('channel', edition)
-      await sleep(pauseMs)
+      await rest()
     }
     const memory = await large.workerMegabytes()
-    const { cold, cached } = await measureCompile(large.remote, resources, 1)
+    const { cold, cached } = await measureCompile(large.remote, { resources, rounds: 1, rest })
     const phase = (of: readonly Pass[], ...names: readonly string[]) =>
       of.map(({ phases }) => names.reduce((sum, name) => sum + (phases[name] ?? 0), 0))
     return [

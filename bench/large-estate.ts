@@ -12,6 +12,7 @@ import { measureCompile } from './large/compile.ts'
 import type { Turns } from './large/probe.ts'
 import { type LargeServer, type Pass, serveLarge } from './large/serve.ts'
 import { watchWorker } from './large/watch-worker.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const files = 200
@@ -21,13 +22,13 @@ const warmUps = 4
 /** Nothing of the pass before goes on after it. */
 const pauseMs = 400
 
-export async function run(): Promise<readonly BenchRow[]> {
-  return [...(await compileRows()), ...(await changeRows()), ...(await rollbackRows())]
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
+  return [...(await compileRows(rest)), ...(await changeRows(rest)), ...(await rollbackRows(rest))]
 }
 
-async function compileRows(): Promise<readonly BenchRow[]> {
+async function compileRows(rest: Rest): Promise<readonly BenchRow[]> {
   await using remote = await createRemote(largeEstate(files, 'requireSecurity: false\nservices: ../../services\n'))
-  const { cold, cached, unchanged } = await measureCompile(remote, resources, 7)
+  const { cold, cached, unchanged } = await measureCompile(remote, { resources, rounds: 7, rest })
   return [
     rowOf(`yaml alone, ${resources} resources`, parseAlone()),
     rowOf(`compile of ${resources}, cold`, cold, { goal: 2_500 }),
@@ -46,22 +47,22 @@ function parseAlone(): readonly number[] {
   })
 }
 
-async function changeRows(): Promise<readonly BenchRow[]> {
+async function changeRows(rest: Rest): Promise<readonly BenchRow[]> {
   const folder = await mkdtemp(join(tmpdir(), 'plumb-probe-'))
   try {
     await using large = await serveLarge(files, '0s', folder)
     const passes = { channel: [] as Pass[], service: [] as Pass[], nothing: [] as Pass[], same: [] as Pass[] }
     for (let round = 1 - warmUps; round <= rounds; round++) {
       const edition = round + warmUps
-      await sleep(pauseMs)
+      await rest()
       await large.pushChannel(edition)
       const channel = await large.pass()
       await large.check('channel', edition)
-      await sleep(pauseMs)
+      await rest()
       await large.pushService(edition)
       const service = await large.pass()
       await large.check('service', edition)
-      await sleep(pauseMs)
+      await rest()
       await large.pushNothing(edition)
       const nothing = await large.pass()
       const same = await large.pass()
@@ -83,19 +84,20 @@ async function changeRows(): Promise<readonly BenchRow[]> {
         rowOf(`one service beside ${resources}: ${name}`, phase(passes.service, name)),
       ),
     ]
-    return [...rows, ...(await sliceRows(large))]
+    return [...rows, ...(await sliceRows(large, rest))]
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
 /** One worker is watched while a channel changes: built, swapped, the former drained. */
-async function sliceRows(large: LargeServer): Promise<readonly BenchRow[]> {
+async function sliceRows(large: LargeServer, rest: Rest): Promise<readonly BenchRow[]> {
   const pid = (await large.server.pids()).workers[0]
   if (pid === undefined) throw new Error('The server has a worker')
   const turns: Turns[] = []
   for (let round = 1; round <= rounds; round++) {
     const edition = 1_000 + round
+    await rest()
     await large.pushChannel(edition)
     const [watched, pass] = await watchWorker(large.probes, pid, async () => {
       const live = await large.pass()
@@ -116,7 +118,7 @@ async function sliceRows(large: LargeServer): Promise<readonly BenchRow[]> {
   ]
 }
 
-async function rollbackRows(): Promise<readonly BenchRow[]> {
+async function rollbackRows(rest: Rest): Promise<readonly BenchRow[]> {
   const folder = await mkdtemp(join(tmpdir(), 'plumb-probe-'))
   try {
     await using large = await serveLarge(files, '60s', folder)
@@ -127,11 +129,11 @@ async function rollbackRows(): Promise<readonly BenchRow[]> {
       await large.pushChannel(edition)
       const pass = await large.pass()
       await large.check('channel', edition)
-      await sleep(pauseMs)
+      await rest()
       const back = await large.rollback()
       await large.check('channel', 0)
       if (pass.kind !== 'live' || back.kind !== 'live') throw new Error(`The pass ended as ${pass.kind}, the rollback as ${back.kind}`)
-      await sleep(pauseMs)
+      await rest()
       if (round <= 0) continue
       toLastAnswer.push(back.phases.activate ?? Number.NaN)
       whole.push(back.elapsedMs)

@@ -1,23 +1,24 @@
 // Runs the benches, all or the ones that are named, one after the other: node bench/main.ts [name…]. Prints a table; a run of all of
 // them writes bench/results/latest.json. Each bench first makes sure that what it measures answers rightly.
 //
-// The machine is calibrated before and after each bench, and its goals in milliseconds are scaled by what that says: a goal that
+// The machine is calibrated between the measurements of a bench, and goals in milliseconds are scaled by what that says: a goal that
 // holds only on an idle machine is told apart from one that does not hold.
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { run as boot } from './boot.ts'
-import { calibrate, referenceMs, slownessOf } from './calibration.ts'
+import { createCalibration, referenceMs, slownessOf } from './calibration.ts'
 import { run as generation } from './generation.ts'
 import { run as growth } from './growth.ts'
 import { run as largeEstate } from './large-estate.ts'
 import { machineFacts } from './machine.ts'
 import { run as requestCpu } from './request.ts'
+import { createRest, type Rest } from './rest.ts'
 import { type BenchRow, rowOf, scaledRow } from './row.ts'
 import { run as saveLive } from './save-live.ts'
 import { run as serviceCompile } from './service-compile.ts'
 
-const benches: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
-  'request-cpu': requestCpu,
+const benches: Readonly<Record<string, (rest: Rest) => Promise<readonly BenchRow[]>>> = {
+  'request-cpu': () => requestCpu(),
   'save-live': saveLive,
   boot,
   'large-estate': largeEstate,
@@ -50,17 +51,19 @@ if (asked.length === 0) {
 const missed = rows.filter(({ holds }) => holds === false)
 console.log(`\n${rows.length} rows, ${missed.length} goals missed${missed.map(({ bench }) => `\n  ${bench}`).join('')}`)
 
-/** The goals are judged by how fast the machine was around the bench, which is known only after it. */
-async function measured(name: string, run: () => Promise<readonly BenchRow[]>): Promise<readonly BenchRow[]> {
-  const around = [...(await calibrate())]
-  const found = await run()
-  around.push(...(await calibrate()))
-  calibrations.push(...around)
-  const factor = slownessOf(around)
-  const judged = found.map(row => scaledRow(row, factor))
-  const calibration = rowOf(`calibration around ${name}`, around)
-  print([calibration, ...judged])
-  return [calibration, ...judged]
+/** The goals are judged by how fast the machine was meanwhile, which is known only afterwards. */
+async function measured(name: string, run: (rest: Rest) => Promise<readonly BenchRow[]>): Promise<readonly BenchRow[]> {
+  const meanwhile: number[] = []
+  using calibration = createCalibration()
+  const rest = createRest(calibration, meanwhile)
+  await rest()
+  const found = await run(rest)
+  await rest()
+  calibrations.push(...meanwhile)
+  const factor = slownessOf(meanwhile)
+  const judged = [rowOf(`calibration during ${name}`, meanwhile), ...found.map(row => scaledRow(row, factor))]
+  print(judged)
+  return judged
 }
 
 function print(found: readonly BenchRow[]): void {

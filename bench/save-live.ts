@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { copySampleEstate, type Estate } from '../test/e2e/estate.ts'
 import { startServer } from '../test/e2e/server.ts'
 import { firstAnswer, type Probe, type Seen } from './poll.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const turns = 15
@@ -15,7 +16,7 @@ const pauseMs = 700
 const service = 'services/client/get-client.ts'
 const channels = 'environments/dev/channels.yaml'
 
-export async function run(): Promise<readonly BenchRow[]> {
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
   await using estate = await copySampleEstate()
   await using server = await startServer({ command: 'dev', source: estate.directory })
   await server.until(({ live, workers }) => live.serial > 0 && workers.every(({ generation }) => generation === live.generation))
@@ -26,15 +27,15 @@ export async function run(): Promise<readonly BenchRow[]> {
 
   const measured = { service: [] as number[], channel: [] as number[], second: [] as number[] }
   for (let turn = -warmUps; turn < turns; turn++) {
-    await sleep(pauseMs)
+    await rest(pauseMs)
     const ofService = await timed(() => saves.service(turn), probe, shows(`"Jane ${turn}"`))
-    await sleep(pauseMs)
+    await rest(pauseMs)
     const ofChannel = await timed(
       () => saves.channel(turn),
       probe,
       ({ contentType }) => contentType.endsWith(`turn=${turn}`),
     )
-    await sleep(pauseMs)
+    await rest(pauseMs)
     await timed(() => saves.service(1_000 + turn), probe, shows(`"Jane ${1_000 + turn}"`))
     const ofSecond = await timed(() => saves.service(2_000 + turn), probe, shows(`"Jane ${2_000 + turn}"`))
     if (turn < 0) continue

@@ -8,6 +8,7 @@ import { createServiceCompiler, type ServiceCompiler } from '../reconcile/compil
 import type { Tree } from '../reconcile/source/tree.ts'
 import { builtinVocabulary, type Vocabulary } from '../schema/vocabulary.ts'
 import { memoryTree } from '../test/tree.ts'
+import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const services = 100
@@ -15,10 +16,11 @@ const rounds = 30
 const warmUps = 5
 const pairs = 3
 
-export async function run(): Promise<readonly BenchRow[]> {
+export async function run(rest: Rest): Promise<readonly BenchRow[]> {
   const vocabulary = builtinVocabulary()
   const [cold, fromDisk]: [number[], number[]] = [[], []]
   for (let pair = 0; pair < pairs; pair++) {
+    await rest()
     const directory = await mkdtemp(join(tmpdir(), 'plumb-bench-'))
     cold.push(await timeCompile(directory, estate(0), vocabulary))
     fromDisk.push(await timeCompile(directory, estate(0), vocabulary))
@@ -29,6 +31,7 @@ export async function run(): Promise<readonly BenchRow[]> {
   const unchanged: number[] = []
   const changed: number[] = []
   for (let round = 1; round <= rounds; round++) {
+    await rest(0)
     const [one, same] = [memoryTree(estate(round)), memoryTree(estate(round))]
     changed.push(await elapsed(() => compile(compiler, one, vocabulary)))
     unchanged.push(await elapsed(() => compile(compiler, same, vocabulary)))

@@ -74,10 +74,7 @@ function channelText(file: number, at: number, edition: number): string {
   return `  - name: channel-${file}-${at}
     service: area.answer-${at % services}
     url_path: /api/v1/area-${file}/thing-${at}/{id}
-    method: ${at % 2 === 0 ? 'GET' : 'POST'}
-    data_format: json
-    content_type: application/json; edition=${edition}
-    timeout: ${5 + (at % 10)}
+    method: ${at % 2 === 0 ? 'GET' : 'POST'}${at === 0 ? `\n    content_type: application/json; edition=${edition}` : ''}
     ${guard}`
 }
 

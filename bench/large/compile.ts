@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Remote } from '../../test/e2e/server.ts'
+import type { Rest } from '../rest.ts'
 import type { Compilation } from './compile-process.ts'
 
 const run = promisify(execFile)
@@ -18,7 +19,10 @@ export interface CompileTimes {
 }
 
 /** `rounds` pairs of a cold compilation and one from the disk cache, each in a fresh process. @throws where two of them differ */
-export async function measureCompile(remote: Remote, resources: number, rounds: number): Promise<CompileTimes> {
+export async function measureCompile(
+  remote: Remote,
+  { resources, rounds, rest }: { readonly resources: number; readonly rounds: number; readonly rest: Rest },
+): Promise<CompileTimes> {
   const cold: number[] = []
   const cached: number[] = []
   const unchanged: number[] = []
@@ -28,6 +32,7 @@ export async function measureCompile(remote: Remote, resources: number, rounds: 
     for (let round = 0; round < rounds; round++) {
       const data = join(home, `data-${round}`)
       for (const into of [cold, cached]) {
+        await rest()
         const { stdout } = await run(process.execPath, [script, remote.url, join(home, 'clone'), data])
         const result = JSON.parse(stdout) as Compilation // printed by compile-process.ts
         if (result.resources < resources) throw new Error(`The compilation found ${result.resources} of ${resources} resources`)

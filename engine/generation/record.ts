@@ -3,7 +3,7 @@
 
 import { failpoint } from '#failpoint'
 import { messageOf } from '../../adapters/redact.ts'
-import { digestOf } from '../../schema/digest.ts'
+import { digestOfBytes } from '../../schema/digest.ts'
 import type { HistoryRow, Outcome, Store } from '../store/port.ts'
 import type { CurrentState } from './current.ts'
 import type { Manifest } from './manifest.ts'
@@ -94,7 +94,9 @@ export function createRecorder({ environment, store, announce, now }: RecordOpti
   }
 }
 
-/** Digest over the effective digests of all entries. */
+/** Digest over the effective digests of all entries, as a compilation gives it of what it desires. */
 export function manifestDigest(manifest: Manifest): string {
-  return digestOf([...manifest.entries.values()].map(entry => `${entry.resource.ref} ${entry.resource.effectiveDigest}`).sort())
+  const lines: string[] = []
+  for (const { resource } of manifest.entries.values()) lines.push(`${resource.ref} ${resource.effectiveDigest}`)
+  return digestOfBytes(lines.sort().join('\n'))
 }

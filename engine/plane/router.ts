@@ -145,8 +145,14 @@ interface Edit {
 }
 
 function* editsOf(removed: readonly Route[], added: readonly Route[]): Generator<Edit> {
-  for (const route of removed) yield editOf(route, false)
+  // One that comes back where it was takes the place of its predecessor; most changes of a service are nothing else.
+  const renewed = new Set(added.map(placeOf))
+  for (const route of removed) if (!renewed.has(placeOf(route))) yield editOf(route, false)
   for (const route of added) yield editOf(route, true)
+}
+
+function placeOf({ ref, method, pattern }: Route): string {
+  return `${method} ${pattern} ${ref}`
 }
 
 function editOf(route: Route, isKept: boolean): Edit {

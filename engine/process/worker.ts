@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../adapters/clock.ts'
 import type { Log, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
@@ -228,7 +227,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
     const text = JSON.stringify(current)
     const degraded = judged.live.degraded()
-    const isSame = lastDegraded !== null && isDeepStrictEqual(degraded, lastDegraded)
+    const isSame = lastDegraded !== null && isSameList(degraded, lastDegraded)
     if (text !== lastReport || !isSame) control.notify('report', isSame ? current : { ...current, degraded })
     lastReport = text
     lastDegraded = degraded
@@ -244,6 +243,15 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   function ask<Answer>(method: string, body: unknown): Promise<Answer> {
     return control ? control.call<Answer>(method, body) : Promise.reject(new LinkError('Cannot ask control as it is away'))
   }
+}
+
+type Degraded = NonNullable<Report['degraded']>
+
+function isSameList(one: Degraded, other: Degraded): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ ref, reason, since }, at) => ref === other[at]?.ref && reason === other[at]?.reason && since === other[at]?.since)
+  )
 }
 
 function clientKinds(vocabulary: Vocabulary): ReadonlyMap<string, readonly KindName[]> {

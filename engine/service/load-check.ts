@@ -60,6 +60,8 @@ export type CheckLine =
   | { readonly kind: 'done' }
 
 const startDeadlineMs = 10_000
+/** After a check, so that the start of the next child takes nothing from the apply the check was for. */
+const renewMs = 300
 
 // The reasons of the other codes say themselves what to do.
 const nextSteps: Readonly<Partial<Record<LoadCode, string>>> = {
@@ -80,7 +82,12 @@ export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker
     return child
   }
   const waiting = Array.from({ length: spares }, start)
-  const state = { isClosed: false }
+  const renewals = new Set<NodeJS.Timeout>()
+  const renew = () => {
+    for (const renewal of renewals) clearTimeout(renewal)
+    renewals.clear()
+    while (waiting.length < spares) waiting.push(start())
+  }
 
   return {
     async check({ signal, ...request }) {
@@ -96,13 +103,12 @@ export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker
       } finally {
         signal?.removeEventListener('abort', abort)
         child.kill('done')
-        // Not before: it would take its time from the one that is waited for.
-        if (!state.isClosed) waiting.push(start())
+        renewals.add(setTimeout(renew, renewMs))
         signal?.throwIfAborted()
       }
     },
     async [Symbol.asyncDispose]() {
-      state.isClosed = true
+      for (const renewal of renewals) clearTimeout(renewal)
       for (const child of running) child.kill('closed')
       await Promise.all([...running].map(child => child.ended))
     },
