@@ -2,14 +2,16 @@
 
 import { join } from 'node:path'
 import type { Delta, Manifest } from '../engine/generation/manifest.ts'
+import { serviceRef } from '../engine/process/guard.ts'
 import { createLoadChecker } from '../engine/service/load-check.ts'
 import { serviceSpecOf } from '../engine/service/spec.ts'
 import type { Digest } from '../schema/digest.ts'
+import { type Issue, issue } from '../schema/issue.ts'
 import type { Libraries } from './libraries.ts'
 
 export interface LoadCheck extends AsyncDisposable {
-  /** Reasons, each with file, line and column; empty where everything loads. */
-  check(next: Manifest, delta: Delta): Promise<readonly string[]>
+  /** What is wrong, at its place; empty where everything loads. */
+  check(next: Manifest, delta: Delta): Promise<readonly Issue[]>
 }
 
 export interface LoadCheckSettings {
@@ -27,7 +29,7 @@ export function createLoadCheck({ libraries, dataDirectory, signal }: LoadCheckS
       const changed = set.filter(({ resource }) => resource.spec.modules !== undefined)
       if (changed.length === 0) return []
       const missing = await libraries.ensure(next.lockfile, signal)
-      if (missing !== null) return [missing]
+      if (missing !== null) return [issue('LIBRARIES_NOT_INSTALLED', missing)]
       const services = changed.map(({ resource }) => ({ name: resource.name, ...serviceSpecOf(resource.spec) }))
       const digests = new Set<Digest>(services.flatMap(({ modules }) => Object.values(modules)))
       const problems = await checker.check({
@@ -36,7 +38,9 @@ export function createLoadCheck({ libraries, dataDirectory, signal }: LoadCheckS
         dependencies: libraries.directoryOf(next.lockfile),
         signal,
       })
-      return problems.map(({ path, line, column, code, message }) => `${path}:${line}:${column}: ${code}: ${message}`)
+      return problems.map(({ path, line, column, code, message, service }) =>
+        issue(code, message, { at: { path, line, column }, ref: serviceRef(service) }),
+      )
     },
     [Symbol.asyncDispose]: () => checker[Symbol.asyncDispose](),
   }

@@ -47,6 +47,7 @@ export const issueCodes = {
   INCLUDE_RESERVED: 'error',
   INVALID_NAME: 'error',
   INVALID_VALUE: 'error',
+  LIBRARIES_NOT_INSTALLED: 'error',
   LOCKFILE_MISSING: 'warning',
   LOSSY_NUMBER: 'error',
   MISPLACED_FIELD: 'error',

@@ -1,5 +1,6 @@
 // The engine as the control process offers it to what lies above: what is live, and the one way to change it.
 
+import type { Issue } from '../../schema/issue.ts'
 import type { Json, JsonObject } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { Delta, Manifest } from './manifest.ts'
@@ -38,7 +39,13 @@ export interface Phases {
 export type ApplyOutcome =
   | { readonly kind: 'live'; readonly serial: number; readonly generation: number; readonly phases: Phases }
   /** A worker could not build it, or the base is stale. Nothing happened. */
-  | { readonly kind: 'refused'; readonly code: 'STALE' | 'PREPARE_FAILED' | 'BUSY' | 'STOPPING'; readonly reasons: readonly string[] }
+  | {
+      readonly kind: 'refused'
+      readonly code: 'STALE' | 'PREPARE_FAILED' | 'BUSY' | 'STOPPING'
+      readonly reasons: readonly string[]
+      /** What is wrong with the code, where that is why; the reasons say it in words. */
+      readonly issues?: readonly Issue[]
+    }
 
 export interface RollbackRequest {
   /** A serial of the history, or the fallback of the live generation. */

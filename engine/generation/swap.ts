@@ -6,6 +6,7 @@
 import { failpoint } from '#failpoint'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
+import type { Issue } from '../../schema/issue.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import { applied, deltaBetween } from './applied.ts'
 import type { CurrentState } from './current.ts'
@@ -28,7 +29,7 @@ export interface SwapOptions {
   /** What was read at boot; null on the first start. */
   readonly boot: { readonly state: CurrentState; readonly manifest: Manifest } | null
   /** First step of prepare: runs the changed code once in a killable process, installs its libraries. Gives reasons, empty where it may go on. */
-  readonly check: (next: Manifest, delta: Delta) => Promise<readonly string[]>
+  readonly check: (next: Manifest, delta: Delta) => Promise<readonly Issue[]>
   readonly libraries: (lockfile: Digest | null) => string | null
   readonly announce: Announce
   /** What failed probation, for the marks. */
@@ -154,9 +155,9 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     const watch = stopwatch()
     const generation = lastGeneration + 1
     lastGeneration = generation
-    const reasons = await options.check(contents, delta)
+    const issues = await options.check(contents, delta)
     watch.lap('check')
-    if (reasons.length > 0) return refused('PREPARE_FAILED', reasons)
+    if (issues.length > 0) return { ...refused('PREPARE_FAILED', issues.map(issueLine)), issues }
 
     const writing = writeManifest(dataDirectory, contents, live ? { base: { name: live.manifest }, delta } : null)
     writing.catch(() => undefined) // Whoever waits for it is told; where nobody does, an unnamed manifest is collected later.
@@ -385,6 +386,11 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
 
 function stateOf({ contents: _contents, digest: _digest, ...state }: Live): CurrentState {
   return state
+}
+
+/** `services/a.ts:3:7: CODE: what is wrong` */
+function issueLine({ at, code, message }: Issue): string {
+  return `${at ? `${at.path}:${at.line}:${at.column}: ` : ''}${code}: ${message}`
 }
 
 function refused(

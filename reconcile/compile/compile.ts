@@ -14,7 +14,7 @@ import type { Tree } from '../source/tree.ts'
 import type { Compiled, CompiledServices, Desired, DesiredResource } from './desired.ts'
 import type { DocumentCache } from './document-cache.ts'
 import { type Environment, type LoadOptions, loadEnvironment } from './environment-chain.ts'
-import { explainResource } from './explain.ts'
+import { explainCode, explainResource } from './explain.ts'
 import { Graph } from './graph.ts'
 import { type FileItems, type Item, readItems } from './items.ts'
 import { type LoadedFile, type LoadedLayer, loadLayers } from './load.ts'
@@ -103,7 +103,11 @@ export async function compile(tree: Tree, environment: string, options: CompileO
         ref: found.environment.inputs.ref,
         digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
       }
-  return { desired, issues: issues.sort(byPlace), explain: ref => explained(rendered.get(ref), chains.get(ref)) }
+  return {
+    desired,
+    issues: issues.sort(byPlace),
+    explain: ref => explained(rendered.get(ref), chains.get(ref)) ?? explainedCode(fromCode.get(ref)),
+  }
 }
 
 /** What is wrong with a resource by itself is the one thing to tell of it. */
@@ -254,4 +258,8 @@ function digestOfAll(resources: readonly DesiredResource[]): Desired['digest'] {
 
 function explained(rendered: Rendered | undefined, chain: readonly Item[] | undefined): ReturnType<Compiled['explain']> {
   return rendered && chain ? explainResource(rendered, chain) : undefined
+}
+
+function explainedCode(service: DesiredResource | undefined): ReturnType<Compiled['explain']> {
+  return service && explainCode(service)
 }

@@ -2,7 +2,7 @@
 
 import { type Json, pointerOf } from '../../schema/json.ts'
 import { declaredPath } from './aliases.ts'
-import type { Leaf } from './desired.ts'
+import type { DesiredResource, Leaf } from './desired.ts'
 import type { Item } from './items.ts'
 import { locate } from './locate.ts'
 import { mergeChain } from './overlay.ts'
@@ -24,4 +24,10 @@ export function explainResource(rendered: Rendered, chain: readonly Item[]): rea
     return { pointer, value: shown, from: { kind: 'file', at, layer: item.layer, variables: rendered.variables.get(pointer) ?? [] } }
   })
   return [...leaves.filter(leaf => leaf.from.kind === 'file'), ...leaves.filter(leaf => leaf.from.kind === 'default')]
+}
+
+/** Of a service, everything comes from the line that exports it. */
+export function explainCode({ spec, at }: DesiredResource): readonly Leaf[] {
+  const from = { kind: 'file', at, layer: 'code', variables: [] } as const
+  return Object.entries(spec).map(([field, value]) => ({ pointer: pointerOf([field]), value, from }))
 }

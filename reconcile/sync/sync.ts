@@ -247,7 +247,7 @@ async function carryOut(proposal: Proposal, attempt: Attempt): Promise<SyncOutco
 
 function outcomeOf(applied: ApplyOutcome, { revision, phases }: Attempt): SyncOutcome {
   if (applied.kind === 'refused') {
-    return { kind: 'refused', code: applied.code, reasons: applied.reasons, issues: [], isFinal: false, revision, phases }
+    return { kind: 'refused', code: applied.code, reasons: applied.reasons, issues: applied.issues ?? [], isFinal: false, revision, phases }
   }
   for (const [phase, elapsedMs] of Object.entries(applied.phases)) phases[`apply.${phase}`] = elapsedMs
   return { kind: 'live', serial: applied.serial, generation: applied.generation, revision, phases }

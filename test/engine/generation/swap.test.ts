@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { describe, test } from 'vitest'
 import { readCurrent } from '../../../engine/generation/current.ts'
 import type { Store } from '../../../engine/store/port.ts'
+import { issue } from '../../../schema/issue.ts'
 import { until } from '../../until.ts'
 import { createRig, type Rig } from './swap-setup.ts'
 
@@ -58,9 +59,11 @@ describe('apply()', () => {
   })
 
   test('that the check refuses reaches no worker', async () => {
-    await using rig = await createRig({ check: async () => ['services/a.ts:1:1: it throws'] })
+    const thrown = issue('SERVICE_LOAD_FAILED', 'it throws', { at: { path: 'services/a.ts', line: 1, column: 1 } })
+    await using rig = await createRig({ check: async () => [thrown] })
     const outcome = await rig.apply(1)
-    assert.deepEqual(outcome, { kind: 'refused', code: 'PREPARE_FAILED', reasons: ['services/a.ts:1:1: it throws'] })
+    const reasons = ['services/a.ts:1:1: SERVICE_LOAD_FAILED: it throws']
+    assert.deepEqual(outcome, { kind: 'refused', code: 'PREPARE_FAILED', reasons, issues: [thrown] })
     assert.deepEqual(
       rig.workers.alive.flatMap(({ steps }) => steps),
       [],
