@@ -4,7 +4,6 @@ import type { JsonObject } from '../schema/json.ts'
 import { tellOutcome } from './outcome.ts'
 import { withProgress } from './progress.ts'
 import { type Shared, talksToServer, withServer } from './run.ts'
-import { filesOf } from './upload.ts'
 
 interface Options extends Shared {
   readonly confirmDeletes?: string
@@ -20,7 +19,7 @@ export function applyCommand(): Command {
       withServer(options, async client => {
         const confirm: JsonObject = options.confirmDeletes ? { confirmDeletes: Number(options.confirmDeletes) } : {}
         const work = existsSync(target)
-          ? client.post('apply', { files: await filesOf(target), ...confirm })
+          ? client.post('apply', { files: await (await import('./upload.ts')).filesOf(target), ...confirm })
           : client.post(`plans/${encodeURIComponent(target)}/apply`, confirm)
         return tellOutcome(await withProgress('Applying', work), options)
       }),

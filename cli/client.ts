@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Client, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Issue } from '../schema/issue.ts'
 import { isObject, type Json, type JsonObject } from '../schema/json.ts'
 
@@ -50,6 +50,8 @@ const callTimeoutMs = 300_000
 export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   const { origin, socketPath, shown } = locate(choice)
   const token = readToken(choice)
+  // Loaded by the commands that ask a server, so that the others do not wait for it.
+  const { Client } = await import('undici')
   const client = new Client(origin, { ...(socketPath ? { socketPath } : {}), headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs })
   const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject> => {
     let answer: Dispatcher.ResponseData

@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
+import { estateRoot } from './estate-root.ts'
 import { CommandError, exit, finish, type Shared } from './run.ts'
 import { runServer, workerCount } from './serve-options.ts'
-import { estateRoot } from './upload.ts'
 
 interface Options extends Shared {
   readonly environment: string

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { stringify } from 'yaml'
 import { isObject } from '../schema/json.ts'
 import { printable, table } from './print.ts'
 import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
@@ -23,7 +22,7 @@ export function getCommand(): Command {
         if (ref !== undefined) {
           const found = await client.get(`resources/${ref.split('/').map(encodeURIComponent).join('/')}`)
           if (options.json) printJson(found)
-          else process.stdout.write(printable(stringify(found)))
+          else process.stdout.write(printable((await import('yaml')).stringify(found)))
           return exit.done
         }
         const query = new URLSearchParams({

@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import { isObject } from '../schema/json.ts'
 import { withProgress } from './progress.ts'
 import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
-import { filesOf } from './upload.ts'
 
 interface Options extends Shared {
   readonly revision?: string
@@ -22,7 +21,7 @@ export function planCommand(): Command {
       withServer(options, async client => {
         const body = {
           ...(options.revision ? { revision: options.revision } : {}),
-          ...(directory === undefined ? {} : { files: await filesOf(directory) }),
+          ...(directory === undefined ? {} : { files: await (await import('./upload.ts')).filesOf(directory) }),
         }
         const answer = await withProgress('Planning', client.post('plans', body))
         if (options.json) printJson(answer.plan)

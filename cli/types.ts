@@ -1,13 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { Command } from 'commander'
-import { compileLocally } from './local.ts'
+import { estateRoot } from './estate-root.ts'
 import { printIssues } from './print.ts'
 import { withProgress } from './progress.ts'
 import { CommandError, exit, finish, printJson, type Shared } from './run.ts'
 import { writeSdkTypes } from './sdk-types.ts'
-import { typesOf } from './types-of.ts'
-import { estateRoot } from './upload.ts'
 
 interface Options extends Shared {
   readonly environment: string
@@ -35,6 +33,8 @@ export function typesCommand(): Command {
 
 /** @throws CommandError with the issues where the environment does not compile */
 async function writeEnvironmentTypes(root: string, environment: string) {
+  // The compiler is heavy: only who needs it waits for it.
+  const [{ compileLocally }, { typesOf }] = await Promise.all([import('./local.ts'), import('./types-of.ts')])
   await using local = await compileLocally(root)
   const { desired, issues } = await local.compile(environment)
   if (!desired) throw new CommandError(`Cannot write types of environment "${environment}" as it has errors`, { issues })

@@ -1,10 +1,9 @@
 import { Command } from 'commander'
 import { hasErrors, type Issue } from '../schema/issue.ts'
-import { compileLocally, environmentsOf } from './local.ts'
+import { estateRoot } from './estate-root.ts'
 import { printIssues } from './print.ts'
 import { withProgress } from './progress.ts'
 import { exit, finish, printJson, type Shared } from './run.ts'
-import { estateRoot } from './upload.ts'
 
 interface Options extends Shared {
   readonly environment?: string
@@ -39,6 +38,8 @@ export function validateCommand(): Command {
 }
 
 async function validate(root: string, options: Options): Promise<{ environment: string; issues: readonly Issue[]; resources: number }[]> {
+  // The compiler is heavy: only who needs it waits for it.
+  const { compileLocally, environmentsOf } = await import('./local.ts')
   await using local = await compileLocally(root)
   const results = []
   for (const environment of options.environment ? [options.environment] : await environmentsOf(root)) {
