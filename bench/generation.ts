@@ -97,7 +97,7 @@ async function measured<Result>(into: Measured[], collections: PerformanceEntry[
     during.filter(entry => entry.startTime >= start && entry.startTime < end).reduce((sum, { duration }) => sum + duration, 0)
   into.push({
     elapsedMs,
-    sliceMs: Math.max(0, ...slices.map(slice => slice.cpuMs - collectedIn(slice.from, slice.to))),
+    sliceMs: Math.max(0, ...slices.map(slice => Math.min(slice.cpuMs, slice.to - slice.from) - collectedIn(slice.from, slice.to))),
     collectionMs: Math.max(0, ...during.map(({ duration }) => duration)),
   })
   return result

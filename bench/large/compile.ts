@@ -5,7 +5,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { parse } from 'yaml'
 import type { Remote } from '../../test/e2e/server.ts'
+import { fileText, perFile } from '../estate/large.ts'
 import type { Rest } from '../rest.ts'
 import type { Compilation } from './compile-process.ts'
 
@@ -16,6 +18,8 @@ export interface CompileTimes {
   readonly cold: readonly number[]
   readonly cached: readonly number[]
   readonly unchanged: readonly number[]
+  /** What the yaml library alone takes for the same text, measured beside each pair. */
+  readonly yaml: readonly number[]
 }
 
 /** `rounds` pairs of a cold compilation and one from the disk cache, each in a fresh process. @throws where two of them differ */
@@ -26,11 +30,14 @@ export async function measureCompile(
   const cold: number[] = []
   const cached: number[] = []
   const unchanged: number[] = []
+  const yaml: number[] = []
   const digests = new Set<string>()
   const home = await mkdtemp(join(tmpdir(), 'plumb-compile-'))
   try {
     for (let round = 0; round < rounds; round++) {
       const data = join(home, `data-${round}`)
+      await rest()
+      yaml.push(parseAlone(resources))
       for (const into of [cold, cached]) {
         await rest()
         const { stdout } = await run(process.execPath, [script, remote.url, join(home, 'clone'), data])
@@ -46,5 +53,12 @@ export async function measureCompile(
     await rm(home, { recursive: true, force: true })
   }
   if (digests.size !== 1) throw new Error('Compilations of one tree differ')
-  return { cold, cached, unchanged }
+  return { cold, cached, unchanged, yaml }
+}
+
+function parseAlone(resources: number): number {
+  const texts = Array.from({ length: resources / perFile }, (_, file) => fileText(file, 0))
+  const startedAt = performance.now()
+  for (const text of texts) parse(text)
+  return performance.now() - startedAt
 }

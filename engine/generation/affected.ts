@@ -12,6 +12,7 @@ export async function referrersAfter(
   manifest: Manifest,
   { touched, slices }: { readonly touched: Iterable<Ref>; readonly slices: Slices },
 ): Promise<Referrers> {
+  if (base && (await hasSameRefs(base.manifest, manifest, { touched, slices }))) return base.referrers
   const referrers = await copiedMap<Ref, ReadonlySet<Ref>>(base?.referrers, slices)
   const own = new Map<Ref, Set<Ref>>()
   const setOf = (referent: Ref) => {
@@ -31,6 +32,22 @@ export async function referrersAfter(
   for (const [referent, set] of own) if (set.size === 0) referrers.delete(referent)
   return referrers
 }
+
+/** Most changes leave alone what a resource refers to. */
+async function hasSameRefs(
+  before: Manifest,
+  after: Manifest,
+  { touched, slices }: { readonly touched: Iterable<Ref>; readonly slices: Slices },
+): Promise<boolean> {
+  for (const ref of touched) {
+    const [former, latter] = [before.entries.get(ref)?.resource.refs ?? none, after.entries.get(ref)?.resource.refs ?? none]
+    if (former.length !== latter.length || former.some((referent, at) => referent !== latter[at])) return false
+    if (slices.isSpent()) await slices.rest()
+  }
+  return true
+}
+
+const none: readonly Ref[] = []
 
 /** `touched` and whatever refers to it, at any distance. */
 export async function reachedFrom(touched: Iterable<Ref>, referrers: Referrers, slices: Slices): Promise<Set<Ref>> {

@@ -81,11 +81,14 @@ class Build {
     await this.#prepareChanged(touched)
     this.#throwFailures()
     failpoint('stage.services')
+    // The preflight and the router cut slices of their own, each from a fresh turn.
+    await this.#slices.rest()
     await this.#preflight(touched)
     this.#throwFailures()
     failpoint('stage.connections')
     const routes = await this.#makeViews(order, touched)
     this.#throwFailures()
+    await this.#slices.rest()
 
     const built = new BuiltGeneration({
       number,
