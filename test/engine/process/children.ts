@@ -14,16 +14,20 @@ import { until } from '../../until.ts'
  * - `beats` lives, ends when told
  * - `silent` beats once, then never again
  * - `stubborn` beats, and does not end when told
- * - `crashes`, `hopeless` end at once with 1 or 78
+ * - `crashes` ends at once with 1
+ * - `hopeless` ends with 78 as soon as one that beats was started beside it
  */
 export type Mode = 'beats' | 'silent' | 'stubborn' | 'crashes' | 'hopeless'
 
 const toy = `
-import { appendFileSync, writeSync } from 'node:fs'
+import { appendFileSync, readFileSync, writeSync } from 'node:fs'
 const [mode, log] = process.argv.slice(2)
 appendFileSync(log, process.pid + ' ' + mode + '\\n')
 if (mode === 'crashes') process.exit(1)
-if (mode === 'hopeless') process.exit(78)
+if (mode === 'hopeless') {
+  while (!readFileSync(log, 'utf8').includes(' beats')) await new Promise(resolve => setTimeout(resolve, 5))
+  process.exit(78)
+}
 process.on('SIGTERM', () => { if (mode !== 'stubborn') process.exit(0) })
 const beat = () => writeSync(4, '.')
 beat()
