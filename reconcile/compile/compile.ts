@@ -5,22 +5,23 @@ import { createSecretKey } from 'node:crypto'
 import { failpoint } from '#failpoint'
 import type { AdapterRow } from '../../adapters/table.ts'
 import type { Settings } from '../../engine/generation/manifest.ts'
-import { digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
+import { digestOf, keyedDigestOf } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
 import type { Json } from '../../schema/json.ts'
 import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
 import type { Kind, Vocabulary } from '../../schema/vocabulary.ts'
 import type { Tree } from '../source/tree.ts'
 import type { Compiled, CompiledServices, Desired, DesiredResource } from './desired.ts'
+import { digestResources } from './desired-digest.ts'
 import type { DocumentCache } from './document-cache.ts'
 import { type Environment, type LoadOptions, loadEnvironment } from './environment-chain.ts'
 import { explainCode, explainResource } from './explain.ts'
 import { Graph } from './graph.ts'
 import { type FileItems, type Item, readItems } from './items.ts'
-import { type LoadedFile, type LoadedLayer, loadLayers } from './load.ts'
+import { type LoadedFile, type LoadedLayer, layerName, loadLayers } from './load.ts'
 import { locate } from './locate.ts'
+import { makeNodes, type Node } from './nodes.ts'
 import { overlayLayers } from './overlay.ts'
-import { resolveRefs } from './refs.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
 import type { OpenSecrets, SecretSource } from './secrets.ts'
 import { judgeUses, serviceKind, serviceResources } from './service-resources.ts'
@@ -55,11 +56,9 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   }
   const found = await loadEnvironment(tree, environment, load)
   if (!found.environment) return { desired: null, issues: found.issues, explain: () => undefined }
-  const { inputs, services: code } = found.environment
-  const [loaded, services, secrets] = await Promise.all([
-    loadLayers(tree, found.environment, load),
-    options.services(tree, code, options.vocabulary),
-    options.secrets(inputs.secrets),
+  const [{ loaded, secrets, renderer }, services] = await Promise.all([
+    readDeclared(tree, found.environment, load, options),
+    options.services(tree, found.environment.services, options.vocabulary),
   ])
   failpoint('parse.done')
   failpoint('secrets.read')
@@ -69,7 +68,6 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   issues.push(...declared)
   const isWhole = !issues.some(problem => problem.severity === 'error' && leavesOut.has(problem.code))
   if (chains.size === 0 && isWhole) issues.push(emptyEnvironment(environment, found.environment.path))
-  const rendered = renderAll(chains, found.environment, secrets.source, options)
 
   const fromCode = serviceResources(services, options.vocabulary)
   // A name may be declared in a file that could not be read; the flaw of that file is the one to tell.
@@ -78,36 +76,59 @@ export async function compile(tree: Tree, environment: string, options: CompileO
     has: (ref: Ref) => chains.has(ref) || fromCode.has(ref) || mayExist(ref),
     keys: () => [...chains.keys(), ...fromCode.keys()],
   }
+  const { memo } = options.documents
+  const round = memo.round?.inputs === renderer.inputs && memo.round.vocabulary === options.vocabulary ? memo.round : undefined
+  const nodes = makeNodes({
+    ...renderer,
+    chains,
+    known,
+    fromCode: new Set(fromCode.keys()),
+    isWhole: isWhole && services.isPartial !== true,
+    before: round?.nodes,
+  })
   const resources = new Map<Ref, DesiredResource>()
-  for (const [ref, one] of rendered) {
-    const resolved = resolveRefs(one, chains.get(ref) ?? [], known)
-    resources.set(ref, resolved.resource)
-    for (const problem of one.issues) issues.push(problem)
-    for (const problem of resolved.issues) issues.push(problem)
+  for (const [ref, node] of nodes.byRef) {
+    resources.set(ref, node.resource)
+    for (const problem of node.issues) issues.push(problem)
   }
   issues.push(...cyclesIn(resources, options.vocabulary))
-  issues.push(...judgeKinds(withoutErrors(resources, issues), chains, options.rows ?? []))
+  issues.push(...judgeKinds(withoutErrors(resources, issues), chains, options))
   issues.push(...judgeUses(services, options.vocabulary, known))
   for (const [ref, resource] of fromCode) resources.set(ref, resource)
 
   failpoint('validate.done')
-  const desired: Desired | null = hasErrors(issues)
-    ? null
-    : {
-        environment,
-        revision: tree.revision,
-        resources,
-        modules: services.modules,
-        settings: found.environment.settings,
-        lockfile: services.lockfile,
-        ref: found.environment.inputs.ref,
-        digest: options.documents.memo.digestOf([...resources.values()], digestOfAll),
-      }
+  let desired: Desired | null = null
+  if (!hasErrors(issues)) {
+    const digested = digestResources(resources, memo.round?.digested)
+    memo.round = { inputs: renderer.inputs, vocabulary: options.vocabulary, nodes, digested }
+    desired = {
+      environment,
+      revision: tree.revision,
+      resources,
+      modules: services.modules,
+      settings: found.environment.settings,
+      lockfile: services.lockfile,
+      ref: found.environment.inputs.ref,
+      digest: digested.digest,
+    }
+  }
   return {
     desired,
     issues: issues.sort(byPlace),
-    explain: ref => explained(rendered.get(ref), chains.get(ref)) ?? explainedCode(fromCode.get(ref)),
+    explain: ref => explained(nodes.byRef.get(ref)) ?? explainedCode(fromCode.get(ref)),
   }
+}
+
+/** Files and secrets. What lies in the lowest layer is rendered while other files are still parsed: nothing is laid over most of it. */
+async function readDeclared(tree: Tree, environment: Environment, load: LoadOptions, options: CompileOptions) {
+  const secrets = await options.secrets(environment.inputs.secrets)
+  const renderer = rendererFor(environment, secrets.source, options)
+  const [lowest] = environment.layers
+  const loaded = await loadLayers(tree, environment, load, (file, layer) => {
+    if (lowest === undefined || layer !== layerName(lowest, load)) return
+    for (const item of itemsOf(file, layer, options).items) if (item.directive !== 'remove') renderer.render(item.alone)
+  })
+  return { loaded, secrets, renderer }
 }
 
 /** What is wrong with a resource by itself is the one thing to tell of it. */
@@ -120,16 +141,19 @@ function withoutErrors(resources: ReadonlyMap<Ref, DesiredResource>, issues: rea
 function judgeKinds(
   resources: ReadonlyMap<Ref, DesiredResource>,
   chains: ReadonlyMap<Ref, readonly Item[]>,
-  rows: Iterable<AdapterRow>,
+  { rows = [], documents }: CompileOptions,
 ): Issue[] {
   const judges = [...rows].flatMap(({ kind, judge }) => (judge ? [{ kind, judge }] : []))
-  return judges.flatMap(({ kind, judge }) =>
-    judge([...resources.values()].filter(resource => resource.kind === kind)).map(({ code, ref, pointer, message, other }) => {
+  if (judges.length === 0) return []
+  const all = [...resources.values()]
+  return judges.flatMap(({ kind, judge }) => {
+    const ofKind = all.filter(resource => resource.kind === kind)
+    return documents.memo.judged(judge, ofKind).map(({ code, ref, pointer, message, other }) => {
       const { at, related } = locate(chains.get(ref) ?? [], pointer, 'value')
       const collides = other ? [{ message: 'the other one', at: locate(chains.get(other) ?? [], pointer, 'value').at }] : []
       return issue(code, message, { at, ref, pointer, related: [...related, ...collides] })
-    }),
-  )
+    })
+  })
 }
 
 /** Codes after which resources are missing that somebody declared. */
@@ -170,12 +194,16 @@ function itemsOf({ path, document }: LoadedFile, layer: string, { documents, voc
   return documents.memo.itemsOf({ document, path, layer, vocabulary }, () => readItems(path, layer, document, vocabulary))
 }
 
-function renderAll(
-  chains: ReadonlyMap<Ref, readonly Item[]>,
-  environment: Environment,
-  secrets: SecretSource,
-  options: CompileOptions,
-): ReadonlyMap<Ref, Rendered> {
+interface Renderer {
+  /** Stands for all that rendering depends on besides items and secrets. */
+  readonly inputs: string
+  /** Remembered by the items of the chain. */
+  readonly render: (chain: readonly Item[]) => Rendered
+  /** Whether the secrets it was rendered with are still those. */
+  readonly isCurrent: (rendered: Rendered) => boolean
+}
+
+function rendererFor(environment: Environment, secrets: SecretSource, options: CompileOptions): Renderer {
   const { vars, env } = environment.inputs
   const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
   const context: RenderContext = {
@@ -192,16 +220,12 @@ function renderAll(
   }
   const inputs = inputsDigest(context, secrets)
   const isCurrent = ({ asked }: Rendered): boolean => {
+    if (asked.size === 0) return true
     for (const [name, before] of asked) if (secrets.get(name)?.reveal() !== before?.reveal()) return false
     return true
   }
-  const rendered = new Map<Ref, Rendered>()
-  for (const [ref, chain] of chains)
-    rendered.set(
-      ref,
-      options.documents.memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)),
-    )
-  return rendered
+  const { memo } = options.documents
+  return { inputs, isCurrent, render: chain => memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)) }
 }
 
 /** Stands for everything rendering depends on besides items and secret values. */
@@ -220,7 +244,9 @@ function emptyEnvironment(environment: string, path: string): Issue {
 function cyclesIn(resources: ReadonlyMap<Ref, DesiredResource>, vocabulary: Vocabulary): Issue[] {
   const looping = kindsThatLoop(vocabulary)
   if (looping.size === 0) return []
-  const graph = new Graph(new Map([...resources].filter(([, resource]) => looping.has(resource.kind))))
+  const nodes = new Map<Ref, DesiredResource>()
+  for (const [ref, resource] of resources) if (looping.has(resource.kind)) nodes.set(ref, resource)
+  const graph = new Graph(nodes)
   return graph.cycles().map(([first]) => {
     const way = (first && graph.wayRound(first)) ?? []
     const at = first && resources.get(first)?.at
@@ -246,18 +272,8 @@ function kindsThatLoop(vocabulary: Vocabulary): ReadonlySet<KindName> {
   return loops
 }
 
-/** Independent of the order of files and items. */
-function digestOfAll(resources: readonly DesiredResource[]): Desired['digest'] {
-  return digestOfBytes(
-    resources
-      .map(resource => `${resource.ref} ${resource.effectiveDigest}`)
-      .sort()
-      .join('\n'),
-  )
-}
-
-function explained(rendered: Rendered | undefined, chain: readonly Item[] | undefined): ReturnType<Compiled['explain']> {
-  return rendered && chain ? explainResource(rendered, chain) : undefined
+function explained(node: Node | undefined): ReturnType<Compiled['explain']> {
+  return node && explainResource(node.rendered, node.chain)
 }
 
 function explainedCode(service: DesiredResource | undefined): ReturnType<Compiled['explain']> {

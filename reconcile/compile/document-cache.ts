@@ -38,23 +38,30 @@ export class DocumentCache {
   /**
    * The parsed form of each file, by path. `read` is called once, with the paths that neither memory nor disk knows.
    * Files with the same bytes share one `Parsed`, and so do successive calls: its identity may be used as a cache key.
+   * `onRead` is called while others are still read, with what memory did not know.
    */
   async parsed(
     files: readonly TreeFile[],
     read: (paths: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>,
+    onRead: (path: string, parsed: Parsed) => void = () => undefined,
   ): Promise<ReadonlyMap<string, Parsed>> {
     this.#parser.warm()
     const unknown = new Map(files.filter(file => !this.#known.has(file.blob)).map(file => [file.blob, file]))
-    await inBatches([...unknown.keys()], 32, async blob => {
+    await inBatches([...unknown.values()], 32, async ({ blob, path }) => {
       const stored = await this.#stored(blob)
       if (!stored) return
       this.#known.set(blob, stored)
       unknown.delete(blob)
+      onRead(path, stored)
     })
     const passing = new Map<string, Parsed>()
     if (unknown.size > 0) {
       const contents = await read([...unknown.values()].map(file => file.path))
-      await Promise.all([...unknown.values()].map(file => this.#parse(file, contents.get(file.path), passing)))
+      const parseOne = async (file: TreeFile): Promise<void> => {
+        const parsed = await this.#parse(file, contents.get(file.path), passing)
+        if (parsed) onRead(file.path, parsed)
+      }
+      await Promise.all([...unknown.values()].map(parseOne))
     }
     const found = new Map<string, Parsed>()
     for (const file of files) {
@@ -92,18 +99,19 @@ export class DocumentCache {
     }
   }
 
-  async #parse(file: TreeFile, bytes: Uint8Array | undefined, passing: Map<string, Parsed>): Promise<void> {
-    if (!bytes) return
+  async #parse(file: TreeFile, bytes: Uint8Array | undefined, passing: Map<string, Parsed>): Promise<Parsed | undefined> {
+    if (!bytes) return undefined
     const { text, complete } = await this.#parser.parse(bytes)
     const parsed = JSON.parse(text) as Parsed // written by parse-child.ts
     if (!complete) {
       passing.set(file.blob, parsed)
-      return
+      return parsed
     }
     this.#known.set(file.blob, parsed)
     const writing = this.#store(file.blob, text)
     this.#writes.add(writing)
     void writing.finally(() => this.#writes.delete(writing))
+    return parsed
   }
 
   async #stored(blob: string): Promise<Parsed | undefined> {

@@ -20,6 +20,8 @@ export interface Item {
   readonly document: ParsedDocument
   /** Mark of the item in its document. */
   readonly mark: number
+  /** The chain of an item that nothing is laid over or under: itself. The same one every time. */
+  readonly alone: readonly Item[]
 }
 
 export interface FileItems {
@@ -99,7 +101,10 @@ export function readItems(path: string, layer: string, document: ParsedDocument,
       return
     }
     const named = value[kind.identity] === name ? value : { ...value, [kind.identity]: name }
-    items.push({ kind, ref, name, value: named, directive, path, layer, document, mark: itemMark })
+    const alone: Item[] = []
+    const item: Item = { kind, ref, name, value: named, directive, path, layer, document, mark: itemMark, alone }
+    alone.push(item)
+    items.push(item)
   }
 
   /** A name that YAML reads as a number or boolean is the text that stands in the file. */

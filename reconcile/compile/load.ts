@@ -7,7 +7,7 @@ import { type Issue, issue, type Position } from '../../schema/issue.ts'
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import type { Tree, TreeFile } from '../source/tree.ts'
-import { marksAt, type ParsedDocument, positionOf } from './document.ts'
+import { marksAt, type Parsed, type ParsedDocument, positionOf } from './document.ts'
 import { type Environment, environmentFile, type LoadOptions } from './environment-chain.ts'
 import { loadLimits, refusalsOf, tooLarge } from './file-issues.ts'
 
@@ -28,17 +28,34 @@ export interface Loaded {
   readonly issues: readonly Issue[]
 }
 
-/** Reads every file of every layer, with what they include. */
-export async function loadLayers(tree: Tree, environment: Environment, options: LoadOptions): Promise<Loaded> {
+/**
+ * Reads every file of every layer, with what they include.
+ * @param onRead called while others are still read, with each file that was not known and its layer
+ */
+export async function loadLayers(
+  tree: Tree,
+  environment: Environment,
+  options: LoadOptions,
+  onRead: (file: LoadedFile, layer: string) => void,
+): Promise<Loaded> {
   const issues: Issue[] = []
-  const loader = new Loader(tree, environment, options, issues)
   const directories = yamlByDirectory(tree, options.layout)
   const layers: LoadedLayer[] = []
   const roots = environment.layers.map(directory => filesUnder(directory, directories).filter(path => !environment.sopsFiles.has(path)))
+  const names = environment.layers.map(directory => layerName(directory, options))
+  const layerOf = new Map(roots.flatMap((paths, index) => paths.map(path => [path, names[index] ?? ''])))
+  const loader = new Loader(tree, environment, options, issues, file => {
+    const layer = layerOf.get(file.path)
+    if (layer !== undefined) onRead(file, layer)
+  })
   await loader.parse(roots.flat())
-  for (const [index, directory] of environment.layers.entries())
-    layers.push({ name: posix.relative(options.layout, directory), files: await loader.withIncludes(roots[index] ?? []) })
+  for (const [index, name] of names.entries()) layers.push({ name, files: await loader.withIncludes(roots[index] ?? []) })
   return { directory: environment.directory, layers, issues }
+}
+
+/** A layer's directory as messages name it: below the folder of all environments. */
+export function layerName(directory: string, { layout }: Pick<LoadOptions, 'layout'>): string {
+  return posix.relative(layout, directory)
 }
 
 /** YAML files below the layout by directory; hidden ones (such as `.sops.yaml`) are tools' own. */
@@ -76,15 +93,17 @@ class Loader {
   readonly #environment: Environment
   readonly #options: LoadOptions
   readonly #issues: Issue[]
+  readonly #onRead: (file: LoadedFile) => void
   readonly #parsed = new Map<string, ParsedDocument | null>()
   #bytes = 0
   #isFull = false
 
-  constructor(tree: Tree, environment: Environment, options: LoadOptions, issues: Issue[]) {
+  constructor(tree: Tree, environment: Environment, options: LoadOptions, issues: Issue[], onRead: (file: LoadedFile) => void) {
     this.#tree = tree
     this.#environment = environment
     this.#options = options
     this.#issues = issues
+    this.#onRead = onRead
   }
 
   async parse(paths: readonly string[]): Promise<void> {
@@ -96,7 +115,10 @@ class Loader {
       if (this.#accept(file)) files.push(file)
     }
     if (files.length === 0) return
-    const parsed = await this.#options.documents.parsed(files, wanted => this.#tree.read(wanted))
+    const onRead = (path: string, found: Parsed) => {
+      if (found.kind === 'document' && !isEncrypted(found.document)) this.#onRead({ path, document: found.document })
+    }
+    const parsed = await this.#options.documents.parsed(files, wanted => this.#tree.read(wanted), onRead)
     for (const [path, found] of parsed) {
       if (found.kind === 'refused') this.#issues.push(...refusalsOf(path, found))
       else if (!isEncrypted(found.document)) this.#parsed.set(path, found.document)

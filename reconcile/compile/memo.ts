@@ -1,11 +1,13 @@
 // What earlier compilations of the same process found out and later ones need not find out again. Everything hangs on the identity
-// of a parsed document or of one of its items, so it goes away with them.
+// of a parsed document or of one of its items, so it goes away with them; of the last compilation its results are kept.
 
-import type { Digest } from '../../schema/digest.ts'
+import type { Flaw } from '../../adapters/table.ts'
+import type { Resource } from '../../schema/resource.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
-import type { DesiredResource } from './desired.ts'
+import type { Digested } from './desired-digest.ts'
 import type { ParsedDocument } from './document.ts'
 import type { FileItems, Item } from './items.ts'
+import type { Nodes } from './nodes.ts'
 import type { Rendered } from './render.ts'
 
 interface RememberedItems {
@@ -19,10 +21,22 @@ interface RememberedResource {
   readonly rendered: Rendered
 }
 
+type Judge = (resources: readonly Resource[]) => readonly Flaw[]
+
+/** What the last compilation without an error gave. */
+export interface Round {
+  /** Stands for all that its nodes depend on besides items, names and secrets. */
+  readonly inputs: string
+  readonly vocabulary: Vocabulary
+  readonly nodes: Nodes
+  readonly digested: Digested
+}
+
 export class Memo {
+  round: Round | undefined
   readonly #items = new WeakMap<ParsedDocument, Map<string, RememberedItems>>()
   readonly #resources = new WeakMap<Item, RememberedResource>()
-  #digest: { readonly resources: readonly DesiredResource[]; readonly digest: Digest } | undefined
+  readonly #judged = new WeakMap<Judge, { readonly resources: readonly Resource[]; readonly flaws: readonly Flaw[] }>()
 
   itemsOf(key: { document: ParsedDocument; path: string; layer: string; vocabulary: Vocabulary }, read: () => FileItems): FileItems {
     const byPath = this.#items.get(key.document) ?? new Map<string, RememberedItems>()
@@ -35,15 +49,6 @@ export class Memo {
     return items
   }
 
-  /** The digest of these resources, which is the last one where they are the same objects in the same order. */
-  digestOf(resources: readonly DesiredResource[], compute: (resources: readonly DesiredResource[]) => Digest): Digest {
-    const last = this.#digest
-    if (last && sameObjects(last.resources, resources)) return last.digest
-    const digest = compute(resources)
-    this.#digest = { resources, digest }
-    return digest
-  }
-
   /** @param inputs stands for all that rendering depends on besides the items and the secrets; another text is a miss */
   renderedOf(chain: readonly Item[], inputs: string, isCurrent: (rendered: Rendered) => boolean, render: () => Rendered): Rendered {
     const last = chain.at(-1)
@@ -53,6 +58,15 @@ export class Memo {
     const rendered = render()
     this.#resources.set(last, { chain, inputs, rendered })
     return rendered
+  }
+
+  /** What `judge` says of the resources, which is what it said where they are the same ones in the same order. */
+  judged(judge: Judge, resources: readonly Resource[]): readonly Flaw[] {
+    const known = this.#judged.get(judge)
+    if (known && sameObjects(known.resources, resources)) return known.flaws
+    const flaws = judge(resources)
+    this.#judged.set(judge, { resources, flaws })
+    return flaws
   }
 }
 

@@ -104,9 +104,12 @@ export class Origin {
 type Tree = null | boolean | number | string | Origin | readonly Tree[] | { readonly [key: string]: Tree }
 
 function place(item: Item, chains: Map<Ref, readonly Item[]>): void {
-  if (item.directive === 'remove') chains.delete(item.ref)
-  else if (item.directive === 'replace') chains.set(item.ref, [item])
-  else chains.set(item.ref, [...(chains.get(item.ref) ?? []), item])
+  if (item.directive === 'remove') {
+    chains.delete(item.ref)
+    return
+  }
+  const below = item.directive === 'replace' ? undefined : chains.get(item.ref)
+  chains.set(item.ref, below ? [...below, item] : item.alone)
 }
 
 function duplicate(item: Item, twin: Item): Issue {
