@@ -6,46 +6,56 @@ import { type Digest, digestOfBytes } from '../../schema/digest.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { DesiredResource } from './desired.ts'
 
+type Resources = ReadonlyMap<Ref, DesiredResource>
+
+interface Group {
+  readonly members: ReadonlyMap<Ref, Digest>
+  readonly digest: Digest
+}
+
 export interface Digested {
   readonly digest: Digest
-  readonly resources: ReadonlyMap<Ref, DesiredResource>
-  readonly groups: ReadonlyMap<string, Digest>
+  readonly groups: ReadonlyMap<string, Group>
 }
 
-/** @param before what an earlier call gave for other resources */
-export function digestResources(resources: ReadonlyMap<Ref, DesiredResource>, before?: Digested): Digested {
-  const stale = before && staleGroups(resources, before)
-  if (before && stale?.size === 0) return { ...before, resources }
-  const lines = new Map<string, string[]>()
-  for (const resource of resources.values()) {
-    const group = groupOf(resource)
-    if (stale && !stale.has(group)) continue
-    const line = `${resource.ref} ${resource.effectiveDigest}`
-    const known = lines.get(group)
-    if (known) known.push(line)
-    else lines.set(group, [line])
+export function digestResources(resources: Resources): Digested {
+  const members = new Map<string, Map<Ref, Digest>>()
+  for (const resource of resources.values()) membersOf(resource, members).set(resource.ref, resource.effectiveDigest)
+  return digestGroups(new Map(), members)
+}
+
+/** @param refs those whose resources differ between `before`, which gave `digested`, and `resources` */
+export function digestAgain(digested: Digested, before: Resources, resources: Resources, refs: Iterable<Ref>): Digested {
+  const members = new Map<string, Map<Ref, Digest>>()
+  for (const ref of refs) {
+    const earlier = before.get(ref)
+    const now = resources.get(ref)
+    if (earlier?.effectiveDigest === now?.effectiveDigest) continue
+    if (earlier) membersOf(earlier, members, digested.groups).delete(ref)
+    if (now) membersOf(now, members, digested.groups).set(ref, now.effectiveDigest)
   }
-  const groups = new Map(before?.groups)
-  for (const group of stale ?? []) groups.delete(group)
-  for (const [group, found] of lines) groups.set(group, digestOfBytes(found.sort().join('\n')))
-  const sorted = [...groups].map(([group, digest]) => `${group} ${digest}`).sort()
-  return { digest: digestOfBytes(sorted.join('\n')), resources, groups }
+  return members.size === 0 ? digested : digestGroups(digested.groups, members)
 }
 
-function staleGroups(resources: ReadonlyMap<Ref, DesiredResource>, before: Digested): ReadonlySet<string> {
-  const stale = new Set<string>()
-  let found = 0
-  for (const [ref, resource] of resources) {
-    const earlier = before.resources.get(ref)
-    if (earlier) found++
-    if (earlier === resource) continue
-    stale.add(groupOf(resource))
-    if (earlier) stale.add(groupOf(earlier))
+/** The members of a resource's group in `changed`, which begin as those in `known`. */
+function membersOf(
+  { effectiveDigest }: DesiredResource,
+  changed: Map<string, Map<Ref, Digest>>,
+  known?: Digested['groups'],
+): Map<Ref, Digest> {
+  const name = effectiveDigest.slice(0, 2)
+  const members = changed.get(name) ?? new Map(known?.get(name)?.members)
+  changed.set(name, members)
+  return members
+}
+
+function digestGroups(known: Digested['groups'], changed: ReadonlyMap<string, ReadonlyMap<Ref, Digest>>): Digested {
+  const groups = new Map(known)
+  for (const [name, members] of changed) {
+    const lines = Array.from(members, ([ref, digest]) => `${ref} ${digest}`)
+    if (lines.length === 0) groups.delete(name)
+    else groups.set(name, { members, digest: digestOfBytes(lines.sort().join('\n')) })
   }
-  if (found < before.resources.size) for (const [ref, earlier] of before.resources) if (!resources.has(ref)) stale.add(groupOf(earlier))
-  return stale
-}
-
-function groupOf({ effectiveDigest }: DesiredResource): string {
-  return effectiveDigest.slice(0, 2)
+  const sorted = Array.from(groups, ([name, { digest }]) => `${name} ${digest}`).sort()
+  return { digest: digestOfBytes(sorted.join('\n')), groups }
 }

@@ -1,13 +1,15 @@
 // What earlier compilations of the same process found out and later ones need not find out again. Everything hangs on the identity
 // of a parsed document or of one of its items, so it goes away with them; of the last compilation its results are kept.
 
-import type { Flaw } from '../../adapters/table.ts'
-import type { Resource } from '../../schema/resource.ts'
+import type { AdapterRow } from '../../adapters/table.ts'
+import type { Ref } from '../../schema/ref.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
+import type { DesiredResource } from './desired.ts'
 import type { Digested } from './desired-digest.ts'
 import type { ParsedDocument } from './document.ts'
 import type { FileItems, Item } from './items.ts'
 import type { Nodes } from './nodes.ts'
+import type { Overlaid } from './overlay.ts'
 import type { Rendered } from './render.ts'
 
 interface RememberedItems {
@@ -21,14 +23,17 @@ interface RememberedResource {
   readonly rendered: Rendered
 }
 
-type Judge = (resources: readonly Resource[]) => readonly Flaw[]
-
-/** What the last compilation without an error gave. */
+/** What the last compilation without an error gave: the next one begins there. */
 export interface Round {
   /** Stands for all that its nodes depend on besides items, names and secrets. */
   readonly inputs: string
   readonly vocabulary: Vocabulary
+  /** Of the adapters, as they looked at its resources. */
+  readonly judges: readonly NonNullable<AdapterRow['judge']>[]
+  readonly overlaid: Overlaid
   readonly nodes: Nodes
+  readonly fromCode: ReadonlyMap<Ref, DesiredResource>
+  readonly resources: ReadonlyMap<Ref, DesiredResource>
   readonly digested: Digested
 }
 
@@ -36,7 +41,6 @@ export class Memo {
   round: Round | undefined
   readonly #items = new WeakMap<ParsedDocument, Map<string, RememberedItems>>()
   readonly #resources = new WeakMap<Item, RememberedResource>()
-  readonly #judged = new WeakMap<Judge, { readonly resources: readonly Resource[]; readonly flaws: readonly Flaw[] }>()
 
   itemsOf(key: { document: ParsedDocument; path: string; layer: string; vocabulary: Vocabulary }, read: () => FileItems): FileItems {
     const byPath = this.#items.get(key.document) ?? new Map<string, RememberedItems>()
@@ -58,15 +62,6 @@ export class Memo {
     const rendered = render()
     this.#resources.set(last, { chain, inputs, rendered })
     return rendered
-  }
-
-  /** What `judge` says of the resources, which is what it said where they are the same ones in the same order. */
-  judged(judge: Judge, resources: readonly Resource[]): readonly Flaw[] {
-    const known = this.#judged.get(judge)
-    if (known && sameObjects(known.resources, resources)) return known.flaws
-    const flaws = judge(resources)
-    this.#judged.set(judge, { resources, flaws })
-    return flaws
   }
 }
 

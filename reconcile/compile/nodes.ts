@@ -1,6 +1,7 @@
-// Each declared resource, rendered and with its references resolved. What an earlier compilation made of the same items is taken over,
-// so that the cost of a change is that of a look at each resource, and work only where something changed.
+// Each declared resource, rendered and with its references resolved. Of the next commit only those are made again that are declared
+// otherwise, whose secrets changed, or that name something that came or went.
 
+import { derivedMap } from '../../schema/derived-map.ts'
 import type { Issue } from '../../schema/issue.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { DesiredResource } from './desired.ts'
@@ -19,51 +20,84 @@ export interface Node {
 
 export interface Nodes {
   readonly byRef: ReadonlyMap<Ref, Node>
-  /** Refs that code declares. */
-  readonly fromCode: ReadonlySet<Ref>
+  /** Those that have issues. */
+  readonly noted: ReadonlySet<Ref>
+  /** Those that ask for secrets. */
+  readonly asking: ReadonlySet<Ref>
 }
 
 export interface NodesInput {
   readonly chains: ReadonlyMap<Ref, readonly Item[]>
-  readonly fromCode: ReadonlySet<Ref>
-  /** `chains`, `fromCode`, and what may exist besides. */
   readonly known: Known
-  /** Nothing may exist besides, neither now nor when `before` was made. */
-  readonly isWhole: boolean
   readonly render: (chain: readonly Item[]) => Rendered
-  /** Whether the secrets it was rendered with are still those. */
-  readonly isCurrent: (rendered: Rendered) => boolean
-  /** Of an earlier compilation with the same inputs besides items and secrets. */
-  readonly before: Nodes | undefined
 }
 
 /** In the order of `chains`. */
-export function makeNodes({ chains, fromCode, known, isWhole, render, isCurrent, before }: NodesInput): Nodes {
+export function makeNodes({ chains, known, render }: NodesInput): Nodes {
   const byRef = new Map<Ref, Node>()
-  let found = 0
+  const noted = new Set<Ref>()
+  const asking = new Set<Ref>()
   for (const [ref, chain] of chains) {
-    const earlier = before?.byRef.get(ref)
-    if (earlier) found++
-    const isSame = earlier !== undefined && isSameChain(earlier.chain, chain) && isCurrent(earlier.rendered)
-    byRef.set(ref, isSame ? earlier : nodeOf(chain, render(chain), known))
+    const node = nodeOf(chain, render(chain), known)
+    byRef.set(ref, node)
+    if (node.issues.length > 0) noted.add(ref)
+    if (node.rendered.asked.size > 0) asking.add(ref)
   }
-  const isSameNames =
-    isWhole && before !== undefined && found === chains.size && found === before.byRef.size && isSameSet(fromCode, before.fromCode)
-  // Where a name came or went, any resource may refer to it.
-  if (before && !isSameNames)
-    for (const [ref, node] of byRef) if (before.byRef.get(ref) === node) byRef.set(ref, nodeOf(node.chain, node.rendered, known))
-  return { byRef, fromCode }
+  return { byRef, noted, asking }
+}
+
+export interface NodesAgainInput extends NodesInput {
+  /** Whether the secrets it was rendered with are still those. */
+  readonly isCurrent: (rendered: Rendered) => boolean
+  /** Refs whose chain is another one, or gone. */
+  readonly touched: ReadonlySet<Ref>
+  /** Refs that code declares and did not, and the other way round. */
+  readonly come: readonly Ref[]
+  readonly gone: readonly Ref[]
+}
+
+export interface NodesAgain {
+  readonly nodes: Nodes
+  readonly changed: ReadonlyMap<Ref, Node>
+  readonly removed: ReadonlySet<Ref>
+}
+
+/** The same from the nodes of an earlier commit. @param before without an error, and rendered with the same inputs besides secrets */
+export function makeNodesAgain(before: Nodes, { chains, known, render, isCurrent, touched, ...code }: NodesAgainInput): NodesAgain {
+  const changed = new Map<Ref, Node>()
+  const removed = new Set<Ref>()
+  const come = new Set(code.come)
+  for (const ref of touched) {
+    const chain = chains.get(ref)
+    if (chain) changed.set(ref, nodeOf(chain, render(chain), known))
+    else if (before.byRef.has(ref)) removed.add(ref)
+    if (chain && !before.byRef.has(ref)) come.add(ref)
+  }
+  for (const ref of before.asking) {
+    const node = touched.has(ref) ? undefined : before.byRef.get(ref)
+    if (node && !isCurrent(node.rendered)) changed.set(ref, nodeOf(node.chain, render(node.chain), known))
+  }
+  const gone = new Set([...code.gone, ...removed])
+  if (come.size + gone.size > 0)
+    for (const [ref, { chain, rendered, resource }] of before.byRef) {
+      if (changed.has(ref) || removed.has(ref)) continue
+      const mayMove = come.size > 0 && rendered.names.some(({ kinds }) => kinds.length > 1)
+      if (mayMove || resource.refs.some(used => gone.has(used))) changed.set(ref, nodeOf(chain, rendered, known))
+    }
+  const touchedNow = new Set([...changed.keys(), ...removed])
+  const among = (refs: ReadonlySet<Ref>, isOne: (node: Node) => boolean): ReadonlySet<Ref> => {
+    const now = [...changed].flatMap(([ref, node]) => (isOne(node) ? [ref] : []))
+    return now.length === 0 && refs.isDisjointFrom(touchedNow) ? refs : refs.difference(touchedNow).union(new Set(now))
+  }
+  const nodes: Nodes = {
+    byRef: derivedMap(before.byRef, { set: changed, unset: removed }),
+    noted: among(before.noted, node => node.issues.length > 0),
+    asking: among(before.asking, node => node.rendered.asked.size > 0),
+  }
+  return { nodes, changed, removed }
 }
 
 function nodeOf(chain: readonly Item[], rendered: Rendered, known: Known): Node {
   const { resource, issues } = resolveRefs(rendered, chain, known)
   return { chain, rendered, resource, issues: issues.length === 0 ? rendered.issues : [...rendered.issues, ...issues] }
-}
-
-function isSameChain(before: readonly Item[], after: readonly Item[]): boolean {
-  return before === after || (before.length === after.length && before.every((item, index) => item === after[index]))
-}
-
-function isSameSet(before: ReadonlySet<Ref>, after: ReadonlySet<Ref>): boolean {
-  return before.size === after.size && before.isSubsetOf(after)
 }

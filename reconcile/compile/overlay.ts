@@ -2,6 +2,7 @@
 // where the schema names one. The same function merges plain values and values whose leaves remember where they were declared,
 // so that provenance can never tell another story than the merge itself.
 
+import { derivedMap } from '../../schema/derived-map.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { isObject, type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
 import { nearest } from '../../schema/nearest.ts'
@@ -19,27 +20,108 @@ export interface Overlaid {
   /** What each resource is made of, lowest layer first; removed resources are absent. */
   readonly chains: ReadonlyMap<Ref, readonly Item[]>
   readonly issues: readonly Issue[]
+  /** Each layer by itself, for `overlayAgain`. */
+  readonly layers: readonly OverlaidLayer[]
+}
+
+interface OverlaidLayer extends LayerItems {
+  /** Of two items with one ref the first. */
+  readonly byRef: ReadonlyMap<Ref, Item>
+  /** Items over a layer that has none of their ref. */
+  readonly baseless: readonly Item[]
 }
 
 export function overlayLayers(layers: readonly LayerItems[]): Overlaid {
   const chains = new Map<Ref, readonly Item[]>()
   const issues: Issue[] = []
-  for (const [index, layer] of layers.entries()) {
-    const seen = new Map<Ref, Item>()
+  const overlaid: OverlaidLayer[] = []
+  for (const [index, { name, files }] of layers.entries()) {
+    const byRef = new Map<Ref, Item>()
     const baseless: Item[] = []
-    for (const file of layer.files)
+    for (const file of files)
       for (const item of file.items) {
-        const twin = seen.get(item.ref)
-        if (twin) issues.push(duplicate(item, twin))
-        else {
-          seen.set(item.ref, item)
-          if (index > 0 && !chains.has(item.ref)) baseless.push(item)
-          place(item, chains)
+        const twin = byRef.get(item.ref)
+        if (twin) {
+          issues.push(duplicate(item, twin))
+          continue
         }
+        byRef.set(item.ref, item)
+        const below = chains.get(item.ref)
+        if (index > 0 && !below) baseless.push(item)
+        const chain = placed(item, below)
+        if (chain) chains.set(item.ref, chain)
+        else chains.delete(item.ref)
       }
-    issues.push(...withoutBase(baseless, chains, layer.name))
+    issues.push(...withoutBase(baseless, chains, name))
+    overlaid.push({ name, files, byRef, baseless })
   }
-  return { chains, issues }
+  return { chains, issues, layers: overlaid }
+}
+
+export interface OverlaidAgain {
+  readonly overlaid: Overlaid
+  /** Refs that are declared otherwise, or no longer. All others have the chains they had. */
+  readonly touched: ReadonlySet<Ref>
+}
+
+/**
+ * The same from what other files gave, by what changed between them. Null where only a look at all of them can tell: most of them
+ * changed, an item stands twice, or lower layers declare something over nothing.
+ * @param before without an error
+ */
+export function overlayAgain(before: Overlaid, layers: readonly LayerItems[]): OverlaidAgain | null {
+  const top = before.layers.at(-1)
+  const lower = before.layers.slice(0, -1)
+  if (!top || layers.length !== before.layers.length || lower.some(({ baseless }) => baseless.length > 0)) return null
+  const touched = new Set<Ref>()
+  const overlaid: OverlaidLayer[] = []
+  for (const [index, was] of before.layers.entries()) {
+    const layer = layers[index]
+    const changes = layer?.name === was.name ? changesOf(was, layer) : null
+    if (!layer || !changes) return null
+    for (const ref of [...changes.set.keys(), ...changes.unset]) touched.add(ref)
+    overlaid.push({ ...layer, byRef: derivedMap(was.byRef, changes), baseless: was.baseless })
+  }
+  const set = new Map<Ref, readonly Item[]>()
+  const unset = new Set<Ref>()
+  const baseless: Item[] = []
+  for (const ref of touched) {
+    let chain: readonly Item[] | undefined
+    for (const [index, { byRef }] of overlaid.entries()) {
+      const item = byRef.get(ref)
+      if (item && index > 0 && !chain) {
+        if (index < lower.length) return null
+        baseless.push(item)
+      }
+      if (item) chain = placed(item, chain)
+    }
+    if (chain) set.set(ref, chain)
+    else if (before.chains.has(ref)) unset.add(ref)
+  }
+  const chains = derivedMap(before.chains, { set, unset })
+  const kept = top.baseless.filter(({ ref }) => !touched.has(ref))
+  const isSame = baseless.length + top.baseless.length - kept.length + unset.size === 0 && chains.size === before.chains.size
+  const others = isSame ? top.baseless : [...kept, ...baseless]
+  const issues = isSame ? before.issues : withoutBase(others, chains, top.name)
+  const topmost = overlaid.at(-1)
+  const all = topmost ? [...overlaid.slice(0, -1), { ...topmost, baseless: others }] : overlaid
+  return { overlaid: { chains, issues, layers: all }, touched }
+}
+
+/** What other files make of the items of a layer; null where an item stands twice, or most of it changed. */
+function changesOf(before: OverlaidLayer, { files }: LayerItems): { set: Map<Ref, Item>; unset: Set<Ref> } | null {
+  const set = new Map<Ref, Item>()
+  const unset = new Set<Ref>()
+  const gone = new Set(before.files)
+  const come = files.filter(file => !gone.delete(file))
+  if (come.length + gone.size > files.length) return null
+  for (const file of gone) for (const { ref } of file.items) unset.add(ref)
+  for (const file of come)
+    for (const item of file.items) {
+      if (set.has(item.ref) || (before.byRef.has(item.ref) && !unset.has(item.ref))) return null
+      set.set(item.ref, item)
+    }
+  return { set, unset }
 }
 
 /** What an item's layers give together; directives and nulls are gone. */
@@ -103,13 +185,10 @@ export class Origin {
 
 type Tree = null | boolean | number | string | Origin | readonly Tree[] | { readonly [key: string]: Tree }
 
-function place(item: Item, chains: Map<Ref, readonly Item[]>): void {
-  if (item.directive === 'remove') {
-    chains.delete(item.ref)
-    return
-  }
-  const below = item.directive === 'replace' ? undefined : chains.get(item.ref)
-  chains.set(item.ref, below ? [...below, item] : item.alone)
+/** The chain after an item over what is below; undefined after one that removes. */
+function placed(item: Item, below: readonly Item[] | undefined): readonly Item[] | undefined {
+  if (item.directive === 'remove') return undefined
+  return below && item.directive === 'patch' ? [...below, item] : item.alone
 }
 
 function duplicate(item: Item, twin: Item): Issue {
@@ -130,7 +209,8 @@ function withoutBase(items: readonly Item[], chains: ReadonlyMap<Ref, readonly I
       if (names) names.push(name)
       else namesByKind.set(kind, [name])
     }
-  for (const [index, item] of items.entries()) {
+  // By name, so that it does not depend on the order of files which ones are judged.
+  for (const [index, item] of items.toSorted((a, b) => (a.ref < b.ref ? -1 : 1)).entries()) {
     const names = namesByKind.get(item.kind.name) ?? []
     const isJudged = index < nearLimits.items && names.length <= nearLimits.names
     const near = isJudged

@@ -21,8 +21,10 @@ export interface DiffOptions {
 }
 
 export interface Diff {
-  /** One for each resource that is desired or owned: what changes, sorted by ref, and then what stays. */
+  /** What changes, sorted by ref, and then what stays for a reason. What merely stays as it is is counted. */
   readonly changes: readonly Change[]
+  /** How many resources, desired or owned, stay. */
+  readonly kept: number
   /** Conflicts of ownership. */
   readonly issues: readonly Issue[]
 }
@@ -30,19 +32,28 @@ export interface Diff {
 export function diff(desired: Desired, live: Manifest, options: DiffOptions): Diff {
   const { origin = 'git', prune = true, kinds } = options
   const changes: Change[] = []
-  const kept: Change[] = []
-  const add = (change: Change) => (change.op === 'keep' ? kept : changes).push(change)
+  const staying: Change[] = []
   const issues: Issue[] = []
+  let [kept, met] = [0, 0]
   for (const resource of desired.resources.values()) {
     const entry = live.entries.get(resource.ref)
-    if (entry && entry.origin.from !== origin) issues.push(conflict(resource, entry.origin))
-    add(entry ? compare(entry, resource, kinds.get(resource.kind)) : creation(resource))
+    if (!entry) {
+      changes.push(creation(resource))
+      continue
+    }
+    met++
+    if (entry.origin.from !== origin) issues.push(conflict(resource, entry.origin))
+    if (isSame(entry.resource, resource)) kept++
+    else changes.push(compare(entry, resource, kinds.get(resource.kind)))
   }
-  for (const entry of live.entries.values()) {
-    if (entry.origin.from === origin && !desired.resources.has(entry.resource.ref)) add(removal(entry, prune, desired.environment))
-  }
+  if (met < live.entries.size)
+    for (const entry of live.entries.values()) {
+      if (entry.origin.from !== origin || desired.resources.has(entry.resource.ref)) continue
+      if (prune) changes.push(removal(entry, desired.environment))
+      else staying.push(unpruned(entry))
+    }
   changes.sort((a, b) => (a.ref < b.ref ? -1 : 1))
-  return { changes: [...standsBehind(changes, desired, live), ...kept], issues }
+  return { changes: [...standsBehind(changes, desired, live, kinds), ...staying], kept: kept + staying.length, issues }
 }
 
 function creation(resource: DesiredResource): Change {
@@ -50,23 +61,23 @@ function creation(resource: DesiredResource): Change {
   return { ...blank('create', resource.ref), at: resource.at, reasons, digests: [null, resource.effectiveDigest] }
 }
 
-function removal(entry: Entry, prune: boolean, environment: string): Change {
-  const { ref, effectiveDigest } = entry.resource
-  const at = positionOf(entry.declaredAt)
-  if (!prune)
-    return {
-      ...blank('keep', ref),
-      at,
-      reasons: [`no longer declared, and kept as "sync.prune" is false`],
-      digests: [effectiveDigest, effectiveDigest],
-    }
-  return { ...blank('delete', ref), at, reasons: [`no longer declared in ${environment}`], digests: [effectiveDigest, null] }
+function removal({ resource, declaredAt }: Entry, environment: string): Change {
+  const reasons = [`no longer declared in ${environment}`]
+  return { ...blank('delete', resource.ref), at: positionOf(declaredAt), reasons, digests: [resource.effectiveDigest, null] }
+}
+
+function unpruned({ resource: { ref, effectiveDigest }, declaredAt }: Entry): Change {
+  const reasons = [`no longer declared, and kept as "sync.prune" is false`]
+  return { ...blank('keep', ref), at: positionOf(declaredAt), reasons, digests: [effectiveDigest, effectiveDigest] }
+}
+
+function isSame(before: Entry['resource'], after: DesiredResource): boolean {
+  return before.effectiveDigest === after.effectiveDigest && before.closed === after.closed
 }
 
 function compare(entry: Entry, after: DesiredResource, kind: Kind | undefined): Change {
   const before = entry.resource
   const digests = [before.effectiveDigest, after.effectiveDigest] as const
-  if (before.effectiveDigest === after.effectiveDigest && before.closed === after.closed) return keep(after, digests)
   const base = { at: after.at, digests }
   // Only what services connect to holds a connection; for the rest the digest is a matter of sharing, not of an interruption.
   const reconnects = before.instanceKey !== after.instanceKey && kind?.client !== null
@@ -127,13 +138,6 @@ export function positionOf(declaredAt: string): Position | null {
   const found = /^(.*):(\d+):(\d+)$/.exec(declaredAt)
   return found ? { path: found[1] ?? '', line: Number(found[2]), column: Number(found[3]) } : null
 }
-
-/** Written out, as there is one for almost every resource of an estate. */
-function keep({ ref, at }: DesiredResource, digests: Change['digests']): Change {
-  return { op: 'keep', ref, fields: none, reconnects: false, reasons: none, at, behind: none, digests }
-}
-
-const none: readonly never[] = Object.freeze([])
 
 function blank(op: Change['op'], ref: Ref): Omit<Change, 'at' | 'digests'> {
   return { op, ref, fields: [], reconnects: false, reasons: [], behind: [] }

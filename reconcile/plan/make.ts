@@ -17,6 +17,8 @@ export interface PlanInput {
   readonly desired: Desired
   readonly live: LiveState
   readonly changes: readonly Change[]
+  /** How many resources stay. */
+  readonly kept: number
   readonly issues: readonly Issue[]
   readonly holds: readonly Hold[]
   readonly origin: Origin
@@ -42,10 +44,9 @@ export function makePlan(input: PlanInput): MadePlan {
     environment: desired.environment,
     revision: desired.revision,
     base: { serial: live.serial, generation: live.generation, revision: live.manifest.revision },
-    // What stays as it is fills no plan: it is counted, and named only where there is something to say about it.
-    changes: changes.filter(change => change.op !== 'keep' || change.reasons.length > 0),
+    changes,
     steps,
-    summary: summaryOf(changes),
+    summary: summaryOf(changes, input.kept),
     issues: input.issues,
     holds: input.holds,
     desiredDigest: desired.digest,
@@ -56,13 +57,13 @@ export function makePlan(input: PlanInput): MadePlan {
   return { plan, delta: deltaOf(input, steps), changesAnything: steps.length > 0 || isReframed(desired, live) }
 }
 
-export function summaryOf(changes: readonly Change[]): Plan['summary'] {
+function summaryOf(changes: readonly Change[], keep: number): Plan['summary'] {
   const count = (op: Change['op']) => changes.filter(change => change.op === op).length
   return {
     create: count('create'),
     update: count('update'),
     delete: count('delete'),
-    keep: count('keep'),
+    keep,
     reconnects: changes.filter(change => change.reconnects).length,
   }
 }

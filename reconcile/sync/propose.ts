@@ -76,7 +76,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
   if (entry === 'apply-tree' && !acceptsUploads(live, options)) return modeGit()
   if (desired === null || hasErrors(compiled.issues)) return refused(compiled.issues)
   const policy = policyInForce(options.judge, live.manifest.settings, desired.settings)
-  const { changes, issues: conflicts } = diff(desired, live.manifest, { origin, kinds: options.kinds, prune: policy.prune })
+  const { changes, kept, issues: conflicts } = diff(desired, live.manifest, { origin, kinds: options.kinds, prune: policy.prune })
   failpoint('diff.done')
   const issues = [...compiled.issues, ...conflicts, ...mismatches(desired, options), ...loosenings(desired, live, options)]
   if (hasErrors(issues)) return refused(issues)
@@ -101,6 +101,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
     desired,
     live,
     changes,
+    kept,
     issues,
     holds,
     origin: originOf(origin, desired, actor),

@@ -16,7 +16,6 @@ const only = (before: Declared, after: Declared, ref = 'sql/ledger') =>
   changesOf(desiredOf({ [ref]: after }), manifestOf(desiredOf({ [ref]: before })))[0]
 
 for (const [what, before, after, expected] of [
-  ['nothing', { spec: { pool_size: 5 } }, { spec: { pool_size: 5 } }, { op: 'keep', reconnects: false, pointers: [] }],
   ['the pool size', { spec: { pool_size: 5 } }, { spec: { pool_size: 9 } }, { op: 'update', reconnects: false, pointers: ['/pool_size'] }],
   ['the host', { spec: { host: 'a' } }, { spec: { host: 'b' } }, { op: 'update', reconnects: true, pointers: ['/host'] }],
   [
@@ -119,12 +118,14 @@ function withoutDangling<T extends { refs: string[] }>(declared: Record<string, 
   )
 }
 
-const planOf = (desired: Desired, live: Manifest) =>
-  makePlan({
+const planOf = (desired: Desired, live: Manifest) => {
+  const { changes, kept } = diff(desired, live, { kinds })
+  return makePlan({
     id: 'p1',
     desired,
     live: { serial: 1, generation: 1, manifest: live, digest: '', probationUntil: null, fallback: null },
-    changes: changesOf(desired, live),
+    changes,
+    kept,
     issues: [],
     holds: [],
     origin: { from: 'git', revision: desired.revision },
@@ -133,12 +134,13 @@ const planOf = (desired: Desired, live: Manifest) =>
     expiresAt: '2026-01-02T00:00:00.000Z',
     seal: plain => Buffer.from(plain).toString('hex'),
   })
+}
 
 test('diff(a, a) keeps everything, and its plan changes nothing', () => {
   fc.assert(
     fc.property(estates, desired => {
-      assert.ok(changesOf(desired, manifestOf(desired)).every(change => change.op === 'keep'))
-      assert.equal(planOf(desired, manifestOf(desired)).changesAnything, false)
+      const { plan, changesAnything } = planOf(desired, manifestOf(desired))
+      assert.deepEqual([plan.changes, plan.summary.keep, changesAnything], [[], desired.resources.size, false])
     }),
   )
 })

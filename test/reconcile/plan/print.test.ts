@@ -18,11 +18,13 @@ function planOf(
 ): Plan {
   const desired = desiredOf(after, { revision: revision('2b'.repeat(20)) })
   const manifest = manifestOf(desiredOf(before))
+  const { changes, kept } = diff(desired, manifest, { kinds, prune: rest.prune ?? true })
   return makePlan({
     id: '0a1b2c3d4e',
     desired,
     live: { serial: 12, generation: 12, manifest, digest: '', probationUntil: null, fallback: null },
-    changes: diff(desired, manifest, { kinds, prune: rest.prune ?? true }).changes,
+    changes,
+    kept,
     issues: rest.issues ?? [],
     holds: rest.holds ?? [],
     origin: { from: 'git', revision: desired.revision },

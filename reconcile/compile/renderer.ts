@@ -1,0 +1,51 @@
+// Rendering of one environment: with its variables, secrets and rules, and remembering what it made of the same items before.
+
+import { createSecretKey } from 'node:crypto'
+import { digestOf, keyedDigestOf } from '../../schema/digest.ts'
+import type { Json } from '../../schema/json.ts'
+import type { CompileOptions } from './compile.ts'
+import type { Environment } from './environment-chain.ts'
+import type { Item } from './items.ts'
+import { type RenderContext, type Rendered, renderResource } from './render.ts'
+import type { SecretSource } from './secrets.ts'
+
+export interface Renderer {
+  /** Stands for all that rendering depends on besides items and secrets. */
+  readonly inputs: string
+  /** Remembered by the items of the chain. */
+  readonly render: (chain: readonly Item[]) => Rendered
+  /** Whether the secrets it was rendered with are still those. */
+  readonly isCurrent: (rendered: Rendered) => boolean
+}
+
+export function rendererFor(environment: Environment, secrets: SecretSource, options: CompileOptions): Renderer {
+  const { vars, env } = environment.inputs
+  const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
+  const context: RenderContext = {
+    vocabulary: options.vocabulary,
+    templates: {
+      vars,
+      secret: name => secrets.get(name),
+      describeSecret: name => secrets.describe(name),
+      env: readable,
+      allowedEnv: new Set(env),
+    },
+    requireSecurity: (options.policy ?? environment.settings).requireSecurity,
+    digestKey: options.keys ? createSecretKey(options.keys.digestKey) : null,
+  }
+  const inputs = inputsDigest(context, secrets)
+  const isCurrent = ({ asked }: Rendered): boolean => {
+    if (asked.size === 0) return true
+    for (const [name, before] of asked) if (secrets.get(name)?.reveal() !== before?.reveal()) return false
+    return true
+  }
+  const { memo } = options.documents
+  return { inputs, isCurrent, render: chain => memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)) }
+}
+
+/** Stands for everything rendering depends on besides items and secret values. */
+function inputsDigest({ templates, requireSecurity, digestKey }: RenderContext, secrets: SecretSource): string {
+  const env = Object.entries(templates.env).map(([name, value]): Json => [name, value ?? null])
+  const key = digestKey ? keyedDigestOf(digestKey, 'inputs') : null
+  return digestOf([templates.vars, env, requireSecurity, key, [...secrets.describe('name')]])
+}
