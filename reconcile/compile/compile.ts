@@ -3,7 +3,6 @@
 
 import { failpoint } from '#failpoint'
 import type { AdapterRow } from '../../adapters/table.ts'
-import type { Settings } from '../../engine/generation/manifest.ts'
 import type { Issue } from '../../schema/issue.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { Tree } from '../source/tree.ts'
@@ -14,18 +13,11 @@ import { explainCode, explainResource } from './explain.ts'
 import { type FileItems, readItems } from './items.ts'
 import { type LoadedFile, layerName, loadLayers } from './load.ts'
 import { look } from './look.ts'
-import { rendererFor } from './renderer.ts'
+import { type RendererOptions, rendererFor } from './renderer.ts'
 import type { OpenSecrets } from './secrets.ts'
 
-export interface CompileOptions {
-  readonly vocabulary: Vocabulary
-  /** Settings that judge: those of the live revision made stricter by the server's floors. Null: the revision's own file judges. */
-  readonly policy: Settings | null
+export interface CompileOptions extends RendererOptions {
   readonly secrets: OpenSecrets
-  /** Process variables; only those that `env` of environment.yaml lists are read. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Null where no key is at hand: secret digests are null. */
-  readonly keys: { readonly digestKey: Uint8Array } | null
   /** Parsed documents, and what follows from them alone; share one between compilations. */
   readonly documents: DocumentCache
   /** Finds and compiles the service code below `directory`. */

@@ -1,13 +1,26 @@
 // Rendering of one environment: with its variables, secrets and rules, and remembering what it made of the same items before.
 
 import { createSecretKey } from 'node:crypto'
+import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, keyedDigestOf } from '../../schema/digest.ts'
 import type { Json } from '../../schema/json.ts'
-import type { CompileOptions } from './compile.ts'
+import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { Environment } from './environment-chain.ts'
 import type { Item } from './items.ts'
+import type { Memo } from './memo.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
 import type { SecretSource } from './secrets.ts'
+
+export interface RendererOptions {
+  readonly vocabulary: Vocabulary
+  /** Settings that judge: those of the live revision made stricter by the server's floors. Null: the revision's own file judges. */
+  readonly policy: Settings | null
+  /** Process variables; only those that `env` of environment.yaml lists are read. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Null where no key is at hand: secret digests are null. */
+  readonly keys: { readonly digestKey: Uint8Array } | null
+  readonly documents: { readonly memo: Memo }
+}
 
 export interface Renderer {
   /** Stands for all that rendering depends on besides items and secrets. */
@@ -18,7 +31,7 @@ export interface Renderer {
   readonly isCurrent: (rendered: Rendered) => boolean
 }
 
-export function rendererFor(environment: Environment, secrets: SecretSource, options: CompileOptions): Renderer {
+export function rendererFor(environment: Environment, secrets: SecretSource, options: RendererOptions): Renderer {
   const { vars, env } = environment.inputs
   const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
   const context: RenderContext = {
