@@ -4,6 +4,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { TreeFile } from '../source/tree.ts'
 import type { Parsed } from './document.ts'
 import { Memo } from './memo.ts'
@@ -26,8 +27,10 @@ export class DocumentCache {
   readonly #maxFiles: number
   readonly #parser: Parser
   readonly #known = new Map<string, Parsed>()
-  readonly #writes = new Set<Promise<void>>()
-  #pruned: Promise<void> | undefined
+  /** blob → text that is to be kept on disk. */
+  #unsaved = new Map<string, string>()
+  #saving: Promise<void> = Promise.resolve()
+  #isPruned = false
 
   constructor(options: DocumentCacheOptions) {
     this.#directory = options.directory
@@ -62,6 +65,7 @@ export class DocumentCache {
         if (parsed) onRead(file.path, parsed)
       }
       await Promise.all([...unknown.values()].map(parseOne))
+      this.#save()
     }
     const found = new Map<string, Parsed>()
     for (const file of files) {
@@ -75,7 +79,7 @@ export class DocumentCache {
 
   /** Waits for what is being written, then ends the parse process. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#writes)
+    await this.#saving
     await this.#parser[Symbol.asyncDispose]()
   }
 
@@ -108,9 +112,7 @@ export class DocumentCache {
       return parsed
     }
     this.#known.set(file.blob, parsed)
-    const writing = this.#store(file.blob, text)
-    this.#writes.add(writing)
-    void writing.finally(() => this.#writes.delete(writing))
+    this.#unsaved.set(file.blob, text)
     return parsed
   }
 
@@ -129,19 +131,34 @@ export class DocumentCache {
     return JSON.parse(text) as Parsed // the checksum says these are the bytes that were written
   }
 
-  async #store(blob: string, text: string): Promise<void> {
-    if (this.#directory === null) return
-    const temporary = join(this.#directory, `.${randomUUID()}`)
-    try {
-      await mkdir(this.#directory, { recursive: true })
-      await writeFile(temporary, `${headOf(text)}\n${text}`)
-      await rename(temporary, join(this.#directory, `${blob}.json`))
-      this.#pruned ??= pruneOldest(this.#directory, this.#maxFiles)
-      await this.#pruned
-    } catch {
-      // A cache that cannot be written (full disk, read-only) costs time, never a compilation.
-      await rm(temporary, { force: true }).catch(() => undefined)
-    }
+  /** Whoever waits for the documents goes first. */
+  #save(): void {
+    const texts = this.#unsaved
+    this.#unsaved = new Map()
+    const directory = this.#directory
+    if (directory === null) return
+    this.#saving = this.#saving.then(async () => {
+      await setImmediate()
+      try {
+        await mkdir(directory, { recursive: true })
+        await inBatches([...texts], 8, ([blob, text]) => store(directory, blob, text))
+        if (!this.#isPruned) await pruneOldest(directory, this.#maxFiles)
+        this.#isPruned = true
+      } catch {
+        // A cache that cannot be written (full disk, read-only) costs time, never a compilation.
+      }
+    })
+  }
+}
+
+async function store(directory: string, blob: string, text: string): Promise<void> {
+  const temporary = join(directory, `.${randomUUID()}`)
+  try {
+    await writeFile(temporary, `${headOf(text)}\n${text}`)
+    await rename(temporary, join(directory, `${blob}.json`))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
   }
 }
 

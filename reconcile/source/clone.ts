@@ -34,8 +34,12 @@ export class Clone {
     this.gitDir = join(options.directory, 'estate.git')
   }
 
-  /** Brings the ref's history and returns the commit it names. @throws SourceError */
-  async fetch(): Promise<Revision> {
+  /**
+   * Brings the ref's history and returns the commit it names.
+   * @param onReceived called with the commit, or the tag of it, as soon as it can be read
+   * @throws SourceError
+   */
+  async fetch(onReceived: (tip: Revision) => void): Promise<Revision> {
     await this.#ensure()
     const quarantine = join(this.gitDir, 'incoming')
     await rm(quarantine, { recursive: true, force: true })
@@ -43,6 +47,7 @@ export class Clone {
     try {
       const tip = await this.#receive(quarantine)
       await this.#admit(quarantine)
+      onReceived(tip)
       const commit = await this.commitOf(tip)
       await this.#local(['update-ref', '--end-of-options', headRef, commit])
       await this.#joinPacks()
@@ -89,7 +94,7 @@ export class Clone {
     }
   }
 
-  async #receive(quarantine: string): Promise<string> {
+  async #receive(quarantine: string): Promise<Revision> {
     const { remote, ref, fetchMs, signal } = this.#options
     const oversize = new AbortController()
     const watch = setInterval(() => {

@@ -69,6 +69,8 @@ class ClonedSource implements GitSource {
   #fetching: Promise<Revision> | undefined
   #damaged = false
   #fetched: Revision | undefined
+  /** Files of the commit that was fetched last. It is listed while the fetch is still being noted. */
+  #listed: { readonly commit: Revision; readonly files: Promise<Tree['files']> } | undefined
 
   constructor(options: GitSourceOptions, remote: Remote, ref: string) {
     this.ref = ref
@@ -165,24 +167,46 @@ class ClonedSource implements GitSource {
   async #fetch(): Promise<Revision> {
     if (this.#damaged) await this.#discard()
     try {
-      return await this.#clone.fetch()
+      return await this.#fetchOnce()
     } catch (error) {
       if (this.#stop.signal.aborted || !isCorrupt(error)) throw error
       await this.#discard()
-      return this.#clone.fetch()
+      return this.#fetchOnce()
     }
+  }
+
+  async #fetchOnce(): Promise<Revision> {
+    let listed: Promise<Tree['files']> | undefined
+    const commit = await this.#clone.fetch(tip => {
+      listed = listFiles(this.#clone.gitDir, tip, this.#budget)
+      listed.catch(() => undefined) // told to whoever asks for the tree
+    })
+    if (listed) this.#listed = { commit, files: listed }
+    return commit
   }
 
   async #discard(): Promise<void> {
     await this.#objects[Symbol.asyncDispose]()
     this.#objects = new Objects(this.#clone.gitDir)
     await this.#clone.discard()
+    this.#listed = undefined
     this.#damaged = false
   }
 
   async #tree(revision: Revision): Promise<Tree> {
-    const files = await listFiles(this.#clone.gitDir, revision, this.#budget)
+    const files = await this.#files(revision)
     return { revision, files, read: paths => this.#read(files, paths) }
+  }
+
+  async #files(revision: Revision): Promise<Tree['files']> {
+    const listed = this.#listed
+    if (listed?.commit !== revision) return listFiles(this.#clone.gitDir, revision, this.#budget)
+    try {
+      return await listed.files
+    } catch (error) {
+      if (this.#listed === listed) this.#listed = undefined
+      throw error
+    }
   }
 
   async #read(files: Tree['files'], paths: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {

@@ -14,8 +14,10 @@ export const libFolder = dirname(ts.sys.resolvePath(ts.getDefaultLibFilePath({})
 // Several branches of an estate of 2,000 files; a parsed file is about 20 times its text.
 const maxFiles = 6_000
 
+const languageVersion = ts.ScriptTarget.ES2024
+
 export const baseOptions: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2024,
+  target: languageVersion,
   lib: ['lib.es2024.d.ts'],
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -109,13 +111,9 @@ function keyOf({ path, blob }: SourceRef): string {
   return `${blob} ${path}`
 }
 
-function parse(name: string, text: string): ts.SourceFile {
-  return ts.createSourceFile(name, text, { languageVersion: ts.ScriptTarget.ES2024, jsDocParsingMode: ts.JSDocParsingMode.ParseAll }, true)
-}
-
 function parseTree(name: string, text: string): ts.SourceFile | null {
   try {
-    return parse(name, text)
+    return ts.createSourceFile(name, text, { languageVersion, jsDocParsingMode: ts.JSDocParsingMode.ParseAll }, true)
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error
@@ -124,7 +122,8 @@ function parseTree(name: string, text: string): ts.SourceFile | null {
 
 function readOutside(path: string): ts.SourceFile | undefined {
   try {
-    return parse(path, readFileSync(path, 'utf8'))
+    // Comments of libraries say nothing that a model takes, and are half of their text.
+    return ts.createSourceFile(path, readFileSync(path, 'utf8'), { languageVersion, jsDocParsingMode: ts.JSDocParsingMode.ParseNone })
   } catch {
     // TypeScript asks for files that may not be there.
     return undefined
