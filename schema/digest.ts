@@ -29,9 +29,12 @@ export function shortDigest(digest: Digest): string {
 export function canonicalJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  const object: JsonObject = value as JsonObject // neither null nor a list
-  let text = ''
-  for (const key of Object.keys(object).sort())
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(object[key] ?? null)}`
-  return `{${text}}`
+  return `{${canonicalFields(value as JsonObject).join(',')}}` // neither null nor a list
+}
+
+/** The canonical form of each field, `"key":value`, in canonical order; joined by commas in braces they are the object. */
+export function canonicalFields(object: JsonObject): string[] {
+  return Object.keys(object)
+    .sort()
+    .map(key => `${JSON.stringify(key)}:${canonicalJson(object[key] ?? null)}`)
 }

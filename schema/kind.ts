@@ -32,6 +32,8 @@ export interface Kind {
   readonly refFields: readonly RefField[]
   /** Paths of `x-secret` fields; `*` for every item. */
   readonly secretPaths: readonly (readonly string[])[]
+  /** Booleans that let everyone in, each with the fields of which one must name a guard where it is not set (`x-opens`). */
+  readonly openers: ReadonlyMap<string, readonly string[]>
   /** Top-level fields that may change without reconnecting (`x-in-place`). */
   readonly inPlace: ReadonlySet<string>
   /** path of a list (joined by `/`) → the property its items are merged by (`x-merge-key`). */
@@ -82,6 +84,11 @@ export function readKind(schema: JsonObject): Kind {
     schema,
     refFields,
     secretPaths,
+    openers: new Map(
+      properties.flatMap(([key, field]) =>
+        isObject(field) && Array.isArray(field['x-opens']) ? [[key, field['x-opens'].map(String)]] : [],
+      ),
+    ),
     inPlace: new Set(properties.filter(([, field]) => isObject(field) && field['x-in-place'] === true).map(([key]) => key)),
     mergeKeys,
     plumb: schema['x-plumb'] === true,

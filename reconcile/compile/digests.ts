@@ -1,7 +1,7 @@
 // The digests of a resource: of what is declared, of its secrets under a key, of both, and of what makes it need another instance.
 
 import type { KeyObject } from 'node:crypto'
-import { type Digest, digestOf, keyedDigestOf } from '../../schema/digest.ts'
+import { canonicalFields, type Digest, digestOf, digestOfBytes, keyedDigestOf } from '../../schema/digest.ts'
 import { type JsonObject, stepsOf } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { Secret } from '../../schema/secret.ts'
@@ -16,12 +16,13 @@ export interface Digests {
 
 /** @param key null: secret digests are null, and nothing depends on secret values */
 export function digestsOf(kind: Kind, ref: Ref, spec: JsonObject, secrets: ReadonlyMap<string, Secret>, key: KeyObject | null): Digests {
-  const specDigest = digestOf(spec)
-  const secretDigest = secretDigestOf([...secrets], key)
   const isFixed = (field: string): boolean => !kind.inPlace.has(field)
-  const fixed = Object.keys(spec).every(isFixed)
-    ? specDigest
-    : digestOf(Object.fromEntries(Object.entries(spec).filter(([field]) => isFixed(field))))
+  // The same as digestOf of each; to bring the fields to canonical form costs more than to hash them twice.
+  const fields = canonicalFields(spec)
+  const specDigest = digestOfBytes(`{${fields.join(',')}}`)
+  const secretDigest = secretDigestOf([...secrets], key)
+  const names = Object.keys(spec).sort()
+  const fixed = names.every(isFixed) ? specDigest : digestOfBytes(`{${fields.filter((_, at) => isFixed(names[at] ?? '')).join(',')}}`)
   const fixedSecrets = [...secrets].filter(([pointer]) => isFixed(stepsOf(pointer)[0] ?? ''))
   return {
     specDigest,

@@ -9,6 +9,12 @@ export interface Found {
 
 /** Every value of `document` that `pattern` names; what is absent is left out. */
 export function placesOf(document: Json, pattern: readonly string[]): Found[] {
+  const [only] = pattern
+  // Almost every pattern names one field of the root, and almost every root lacks it.
+  if (pattern.length === 1 && only !== undefined && only !== '*') {
+    const value = isObject(document) && Object.hasOwn(document, only) ? document[only] : undefined
+    return value === undefined ? [] : [{ path: [only], value }]
+  }
   let found: Found[] = [{ path: [], value: document }]
   for (const step of pattern) found = found.flatMap(place => stepInto(place, step))
   return found

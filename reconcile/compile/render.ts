@@ -15,7 +15,7 @@ import { aboutKey, locate, positionOfItem, rawAt } from './locate.ts'
 import { duplicateListKeys, mergeChain } from './overlay.ts'
 import { leavesOf, placesOf, withLeaf } from './paths.ts'
 import { booleanOfYaml11 } from './scalars.ts'
-import { type FilledLeaf, fillTemplates, type TemplateInputs } from './template.ts'
+import { type Filled, type FilledLeaf, fillTemplates, hasTemplate, type TemplateInputs } from './template.ts'
 
 export interface RenderContext {
   readonly vocabulary: Vocabulary
@@ -49,18 +49,15 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   if (!last) throw new Error('Cannot render a resource that nobody declares')
   const { kind, ref, name } = last
   const issues: Issue[] = chain.flatMap(duplicateListKeys)
-  const asked = new Map<string, Secret | undefined>()
   const merged = mergeChain(chain)
-  const filled = fillTemplates(merged, recording(context.templates, asked), path =>
-    context.vocabulary.typeAt(kind, canonicalPath(kind, path), merged),
-  )
+  const { filled, asked } = filledIn()
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
   const { declared, spec: raw, findings } = normalised(filled.value)
-  const failed = new Set(filled.problems.map(problem => pointerOf(problem.path)))
+  const failed = filled.problems.length === 0 ? nothing : new Set(filled.problems.map(problem => pointerOf(problem.path)))
   for (const finding of findings) if (!failed.has(finding.pointer)) report(finding.code, finding.message, finding.pointer, finding.severity)
   judgeLossy()
 
-  const leaves = new Map(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf]))
+  const leaves = mapOf(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf] as const))
   const { spec, secrets } = sealSecrets(raw)
   const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
   judgeOpening(spec)
@@ -78,8 +75,15 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     secrets,
     at: positionOfItem(chain[0] ?? last),
   }
-  const variables = new Map([...leaves].map(([pointer, leaf]) => [pointer, leaf.variables]))
+  const variables = mapOf(Array.from(leaves, ([pointer, leaf]) => [pointer, leaf.variables] as const))
   return { resource, kind, names, issues, variables, asked }
+
+  function filledIn(): { filled: Filled; asked: Rendered['asked'] } {
+    if (!hasTemplate(merged)) return { filled: { value: merged, leaves: [], problems: [] }, asked: none }
+    const asked = new Map<string, Secret | undefined>()
+    const typeAt = (path: readonly (string | number)[]) => context.vocabulary.typeAt(kind, canonicalPath(kind, path), merged)
+    return { filled: fillTemplates(merged, recording(context.templates, asked), typeAt), asked }
+  }
 
   function report(code: Issue['code'], message: string, pointer: string, severity?: Issue['severity']): void {
     const { at, related } = locate(chain, pointer, aboutKey.has(code) ? 'key' : 'value')
@@ -128,7 +132,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   }
 
   /** Takes every secret out of the spec: by expression anywhere, by schema wherever it lies. */
-  function sealSecrets(from: JsonObject): { spec: JsonObject; secrets: Map<string, Secret> } {
+  function sealSecrets(from: JsonObject): { spec: JsonObject; secrets: ReadonlyMap<string, Secret> } {
     const found = new Map<string, Secret>()
     let sealed: Json = from
     for (const [pointer, leaf] of leaves) if (leaf.secret && atPointer(from, pointer) !== undefined) found.set(pointer, leaf.secret)
@@ -142,7 +146,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
           sealed = withLeaf(sealed, path, leaf?.isTainted ? leaf.reference : literal)
           if (!leaf?.isTainted) plaintext(pointer, path, leaf)
         }
-    return { spec: sealed as JsonObject, secrets: found } // the root is never replaced
+    return { spec: sealed as JsonObject, secrets: found.size === 0 ? none : found } // the root is never replaced
   }
 
   function plaintext(pointer: string, path: readonly (string | number)[], leaf: FilledLeaf | undefined): void {
@@ -153,10 +157,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
 
   /** A boolean marked `x-opens` lets everybody in; without it, one of the fields it lists must name a guard. */
   function judgeOpening(of: JsonObject): void {
-    const fields = isObject(kind.schema.properties) ? kind.schema.properties : {}
-    for (const [opener, field] of Object.entries(fields)) {
-      if (!isObject(field) || !Array.isArray(field['x-opens'])) continue
-      const guards = field['x-opens'].map(String)
+    for (const [opener, guards] of kind.openers) {
       const named = guards.filter(guard => isSet(of[guard]))
       const listed = guards.map(guard => `"${guard}"`).join(' or ')
       if (of[opener] === true && named.length > 0)
@@ -173,6 +174,14 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
         )
     }
   }
+}
+
+// Shared, as most resources have nothing of the kind, and ten thousand empty maps are a burden.
+const none: ReadonlyMap<string, never> = new Map<string, never>()
+const nothing: ReadonlySet<string> = new Set<string>()
+
+function mapOf<Value>(entries: readonly (readonly [string, Value])[]): ReadonlyMap<string, Value> {
+  return entries.length === 0 ? none : new Map(entries)
 }
 
 /** Stands in a spec for a secret that was written out. */

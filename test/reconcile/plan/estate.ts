@@ -111,6 +111,7 @@ function kindOf(name: string, section: string | null, connects: boolean): Kind {
     schema: {},
     refFields: [],
     secretPaths: [],
+    openers: new Map(),
     inPlace: new Set(['pool_size']),
     mergeKeys: new Map(),
     plumb: false,
