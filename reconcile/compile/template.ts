@@ -53,6 +53,7 @@ export function fillTemplates(
   inputs: TemplateInputs,
   typeAt: (path: readonly (string | number)[]) => string | undefined,
 ): Filled {
+  if (!hasTemplate(value)) return { value, leaves: [], problems: [] }
   const leaves: FilledLeaf[] = []
   const problems: TemplateProblem[] = []
   return { value: fill(value, []), leaves, problems }
