@@ -27,6 +27,10 @@ export interface AdapterRow {
   readonly adapter: Adapter
   /** routes: its views are routes, which the router of a generation finds by method and path. */
   readonly index?: 'routes'
+  /**
+   * Kinds whose resources its views do not bind: a unit of work looks them up in its own generation. A change of theirs leaves the views alone.
+   */
+  readonly late?: readonly KindName[]
   /** Judges the resources of the kind together, when a revision is compiled; in the order they are declared. */
   readonly judge?: (resources: readonly Resource[]) => readonly Flaw[]
 }

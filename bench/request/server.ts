@@ -8,10 +8,12 @@ import { Ajv } from 'ajv'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import { emptyManifest } from '../../engine/generation/manifest.ts'
+import { PersistentMap } from '../../engine/generation/persistent-map.ts'
 import { createPlane } from '../../engine/plane/listen.ts'
 import type { Route } from '../../engine/plane/route.ts'
 import { createRouter } from '../../engine/plane/router.ts'
 import type { ServiceView } from '../../engine/service/unit.ts'
+import { parseRef, type Ref } from '../../schema/ref.ts'
 
 /** A connection must outlast the turns of the others. */
 const idleMs = 60_000
@@ -36,6 +38,8 @@ const servers: Record<string, () => Promise<number>> = {
       deadlineMs: null,
       counters: { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } },
     }
+    const ref = parseRef('service/client.get')
+    const views = PersistentMap.of(new Map([[ref, service]]))
     const routes = Array.from(
       { length: 200 },
       (_, at): Route => ({
@@ -44,7 +48,7 @@ const servers: Record<string, () => Promise<number>> = {
         method: 'POST',
         credentials: [],
         open: true,
-        service,
+        service: ref,
         timeoutMs: 10_000,
         contentType: 'application/json',
         closed: null,
@@ -55,7 +59,7 @@ const servers: Record<string, () => Promise<number>> = {
       number: 1,
       manifest: emptyManifest,
       router,
-      resolve: () => undefined,
+      resolve: (wanted: Ref) => views.get(wanted),
       inFlight: 0,
       signal: new AbortController().signal,
       enter() {

@@ -2,7 +2,8 @@
 
 import type { Ref } from '../../schema/ref.ts'
 import type { Manifest } from './manifest.ts'
-import { copiedMap, type Slices } from './slice.ts'
+import { PersistentMap } from './persistent-map.ts'
+import type { Slices } from './slice.ts'
 
 export type Referrers = ReadonlyMap<Ref, ReadonlySet<Ref>>
 
@@ -13,14 +14,13 @@ export async function referrersAfter(
   { touched, slices }: { readonly touched: Iterable<Ref>; readonly slices: Slices },
 ): Promise<Referrers> {
   if (base && (await hasSameRefs(base.manifest, manifest, { touched, slices }))) return base.referrers
-  const referrers = await copiedMap<Ref, ReadonlySet<Ref>>(base?.referrers, slices)
+  const former = PersistentMap.of(base?.referrers)
   const own = new Map<Ref, Set<Ref>>()
   const setOf = (referent: Ref) => {
     let set = own.get(referent)
     if (!set) {
-      set = new Set(referrers.get(referent))
+      set = new Set(former.get(referent))
       own.set(referent, set)
-      referrers.set(referent, set)
     }
     return set
   }
@@ -29,7 +29,11 @@ export async function referrersAfter(
     for (const referent of manifest.entries.get(ref)?.resource.refs ?? []) setOf(referent).add(ref)
     if (slices.isSpent()) await slices.rest()
   }
-  for (const [referent, set] of own) if (set.size === 0) referrers.delete(referent)
+  let referrers = former
+  for (const [referent, set] of own) {
+    referrers = set.size === 0 ? referrers.without(referent) : referrers.with(referent, set)
+    if (slices.isSpent()) await slices.rest()
+  }
   return referrers
 }
 

@@ -5,18 +5,19 @@ import type { Digest } from '../../schema/digest.ts'
 import { isObject } from '../../schema/json.ts'
 import type { Module } from '../../schema/resource.ts'
 import { type Delta, type Entry, type Manifest, originText } from './manifest.ts'
+import { PersistentMap } from './persistent-map.ts'
 
 /** The manifest that `delta` leads to. Modules that no entry names in `spec.modules` are dropped. */
 export function applied(manifest: Manifest, delta: Delta): Manifest {
-  const entries = new Map(manifest.entries)
+  let entries = PersistentMap.of(manifest.entries)
   let touchesCode = delta.modules.length > 0
   for (const ref of delta.unset) {
     touchesCode ||= namesModules(entries.get(ref))
-    entries.delete(ref)
+    entries = entries.without(ref)
   }
   for (const entry of delta.set) {
     touchesCode ||= namesModules(entries.get(entry.resource.ref))
-    entries.set(entry.resource.ref, entry)
+    entries = entries.with(entry.resource.ref, entry)
   }
   return {
     revision: delta.revision,

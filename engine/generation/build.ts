@@ -13,12 +13,13 @@ import type { Route, Router } from '../plane/route.ts'
 import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
 import { BuiltGeneration, type Parts, type Shut } from './built.ts'
 import { filledSpec } from './filled-spec.ts'
-import type { Instances, SharedInstance } from './instances.ts'
+import type { Hold, Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
+import { PersistentMap } from './persistent-map.ts'
 import { type Candidate, preflight } from './preflight.ts'
 import { PrepareError, type PrepareFailure } from './prepare-error.ts'
 import { orAborted } from './settled.ts'
-import { copiedMap, createSlices, type Slices } from './slice.ts'
+import { createSlices, type Slices } from './slice.ts'
 
 /** How many instances that take their time are prepared at once. */
 const concurrency = 32
@@ -57,16 +58,21 @@ class Build {
   readonly #request: BuildRequest
   readonly #slices: Slices
   readonly #declared = new Map<Ref, Declared>()
-  readonly #held: SharedInstance[] = []
+  readonly #hold: Hold
   readonly #failures: PrepareFailure[] = []
-  #shut = new Map<Ref, Shut>()
-  #instances = new Map<Ref, SharedInstance>()
-  #views = new Map<Ref, unknown>()
-  #isUndone = false
+  #shut: PersistentMap<Ref, Shut>
+  #instances: PersistentMap<Ref, SharedInstance>
+  #views: PersistentMap<Ref, unknown>
 
   constructor(request: BuildRequest) {
+    const { base, instances, signal } = request
     this.#request = request
-    this.#slices = createSlices({ signal: request.signal })
+    this.#slices = createSlices({ signal })
+    // Before anything is waited for: the base may be drained meanwhile.
+    this.#hold = instances.hold(base?.hold ?? null)
+    this.#shut = PersistentMap.of(base?.shut)
+    this.#instances = PersistentMap.of(base?.instances)
+    this.#views = PersistentMap.of(base?.views)
   }
 
   async run(): Promise<BuiltGeneration> {
@@ -76,8 +82,6 @@ class Build {
     const reached = await reachedFrom(touched, referrers, this.#slices)
     const order = await inOrder(reached, manifest, this.#slices)
 
-    await this.#copyBase()
-    await this.#retainShared(touched)
     await this.#prepareChanged(touched)
     this.#throwFailures()
     failpoint('stage.services')
@@ -96,7 +100,8 @@ class Build {
       router: await (base?.router ?? router).replace(routes.removed, routes.added),
       views: this.#views,
       instances: this.#instances,
-      ...(await this.#indexes()),
+      hold: this.#hold,
+      ...(await this.#indexes(touched)),
       refsByKind: await this.#refsByKind(touched),
       referrers,
       shut: this.#shut,
@@ -105,10 +110,9 @@ class Build {
     return built
   }
 
-  /** Gives back every reference the build took; one that is still being prepared goes back when it arrives. */
+  /** Closes what the build opened; what is still being prepared is closed when it arrives. */
   async undo(): Promise<void> {
-    this.#isUndone = true
-    await Promise.all(this.#held.splice(0).map(shared => this.#request.instances.release(shared)))
+    await this.#request.instances.release(this.#hold)
   }
 
   #throwFailures(): void {
@@ -130,30 +134,13 @@ class Build {
     return touched
   }
 
-  async #copyBase(): Promise<void> {
-    const { base } = this.#request
-    if (!base) return
-    this.#shut = new Map(base.shut)
-    this.#instances = await copiedMap(base.instances, this.#slices)
-    this.#views = await copiedMap(base.views, this.#slices)
-  }
-
-  async #retainShared(touched: ReadonlySet<Ref>): Promise<void> {
-    for (const ref of touched) {
-      this.#instances.delete(ref)
-      this.#shut.delete(ref)
-    }
-    for (const shared of this.#instances.values()) {
-      this.#request.instances.retain(shared)
-      this.#held.push(shared)
-      if (this.#slices.isSpent()) await this.#slices.rest()
-    }
-  }
-
   async #prepareChanged(touched: ReadonlySet<Ref>): Promise<void> {
-    const { manifest } = this.#request
+    const { base, manifest, instances } = this.#request
     const preparing = new Set<Promise<void>>()
     for (const ref of touched) {
+      const former = base?.instances.get(ref)
+      this.#instances = this.#instances.without(ref)
+      this.#shut = this.#shut.without(ref)
       const entry = manifest.entries.get(ref)
       const row = this.#rowOf(ref)
       if (entry && row) {
@@ -164,6 +151,8 @@ class Build {
         }
         if (preparing.size >= concurrency) await orAborted(Promise.race(preparing), this.#request.signal)
       }
+      // After its successor was taken, which may be the same one.
+      if (former) instances.drop(this.#hold, former)
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
     await orAborted(Promise.all(preparing), this.#request.signal)
@@ -183,13 +172,11 @@ class Build {
     if (resource.closed !== null) this.#shutOff(resource.ref, resource.closed)
     if (this.#closedReason(entry) !== null) return null
     const keep = (shared: SharedInstance) => {
-      this.#held.push(shared)
-      this.#instances.set(resource.ref, shared)
+      this.#instances = this.#instances.with(resource.ref, shared)
     }
     try {
-      const acquired = instances.acquire(keyOf(entry, row), () => prepareInstance(row.adapter, declared, surroundings))
-      if (acquired instanceof Promise)
-        return acquired.then(keep, error => this.#fail(resource.ref, error)).then(() => (this.#isUndone ? this.undo() : undefined))
+      const acquired = instances.acquire(this.#hold, keyOf(entry, row), () => prepareInstance(row.adapter, declared, surroundings))
+      if (acquired instanceof Promise) return acquired.then(keep, error => this.#fail(resource.ref, error))
       keep(acquired)
     } catch (error) {
       this.#fail(resource.ref, error)
@@ -217,7 +204,7 @@ class Build {
   }
 
   #shutOff(ref: Ref, reason: string): void {
-    this.#shut.set(ref, { reason, since: new Date(this.#request.surroundings.clock.now()).toISOString() })
+    this.#shut = this.#shut.with(ref, { reason, since: new Date(this.#request.surroundings.clock.now()).toISOString() })
   }
 
   #closedReason({ resource }: Entry): string | null {
@@ -250,8 +237,7 @@ class Build {
     const moved = new Set<Ref>()
     const replace = (ref: Ref, view: unknown) => {
       const former = this.#views.get(ref)
-      if (view === undefined) this.#views.delete(ref)
-      else this.#views.set(ref, view)
+      this.#views = view === undefined ? this.#views.without(ref) : this.#views.with(ref, view)
       if (former === view) return
       moved.add(ref)
       if (this.#rowOf(ref)?.index !== 'routes') return
@@ -261,7 +247,7 @@ class Build {
     for (const ref of touched) if (!manifest.entries.has(ref) && base?.views.has(ref)) replace(ref, undefined)
     for (const ref of order) {
       const entry = manifest.entries.get(ref)
-      if (entry && (touched.has(ref) || entry.resource.refs.some(referent => moved.has(referent)))) {
+      if (entry && (touched.has(ref) || this.#sees(entry, moved))) {
         try {
           replace(ref, this.#viewOf(entry))
         } catch (error) {
@@ -273,11 +259,32 @@ class Build {
     return routes
   }
 
-  async #indexes(): Promise<Pick<Parts, 'intake' | 'watched'>> {
+  /** Whether its view binds one that moved. */
+  #sees({ resource }: Entry, moved: ReadonlySet<Ref>): boolean {
+    const late = this.#rowOf(resource.ref)?.late
+    return resource.refs.some(referent => moved.has(referent) && !late?.includes(partsOf(referent).kind))
+  }
+
+  /** Of what changed; most changes are of resources that neither are watched nor take in work. */
+  async #indexes(touched: ReadonlySet<Ref>): Promise<Pick<Parts, 'intake' | 'watched'>> {
+    const { base } = this.#request
+    const before = PersistentMap.of(base?.watched)
+    let watched = before
+    let isSameIntake = base !== null
+    for (const ref of touched) {
+      const former = before.get(ref)
+      const latter = this.#instances.get(ref)?.wrapped
+      if (latter && (latter.canPing || latter.hasIntake)) watched = watched.with(ref, latter)
+      else if (former) watched = watched.without(ref)
+      if (former !== latter) isSameIntake &&= !former?.hasIntake && !latter?.hasIntake
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    return { watched, intake: base && isSameIntake ? base.intake : await this.#intakeOf(watched) }
+  }
+
+  async #intakeOf(watched: ReadonlyMap<Ref, Wrapped>): Promise<Parts['intake']> {
     const intake = new Map<Wrapped, Ref[]>()
-    const watched = new Map<Ref, Wrapped>()
-    for (const [ref, { wrapped }] of this.#instances) {
-      if (wrapped.canPing || wrapped.hasIntake) watched.set(ref, wrapped)
+    for (const [ref, wrapped] of watched) {
       if (wrapped.hasIntake) {
         const refs = intake.get(wrapped)
         if (refs) refs.push(ref)
@@ -285,7 +292,7 @@ class Build {
       }
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
-    return { intake, watched }
+    return intake
   }
 
   async #refsByKind(touched: ReadonlySet<Ref>): Promise<ReadonlyMap<KindName, readonly Ref[]>> {

@@ -5,8 +5,9 @@ import type { Wrapped } from '../../adapters/wrap.ts'
 import type { KindName, Ref } from '../../schema/ref.ts'
 import type { Router } from '../plane/route.ts'
 import type { Generation } from './generation.ts'
-import type { SharedInstance } from './instances.ts'
+import type { Hold, SharedInstance } from './instances.ts'
 import type { Manifest } from './manifest.ts'
+import type { PersistentMap } from './persistent-map.ts'
 
 export interface Shut {
   readonly reason: string
@@ -18,16 +19,18 @@ export interface Parts {
   readonly number: number
   readonly manifest: Manifest
   readonly router: Router
-  readonly views: ReadonlyMap<Ref, unknown>
-  /** One reference each; resources of one `shareKey` name the same instance. */
-  readonly instances: ReadonlyMap<Ref, SharedInstance>
+  readonly views: PersistentMap<Ref, unknown>
+  /** Resources of one `shareKey` name the same instance. */
+  readonly instances: PersistentMap<Ref, SharedInstance>
+  /** Keeps them open. */
+  readonly hold: Hold
   /** Instances that take in work, with the resources they serve. */
   readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
   /** Instances whose status may change while they live. */
-  readonly watched: ReadonlyMap<Ref, Wrapped>
+  readonly watched: PersistentMap<Ref, Wrapped>
   /** Resources that are closed though they are switched on. */
-  readonly shut: ReadonlyMap<Ref, Shut>
+  readonly shut: PersistentMap<Ref, Shut>
   /** The resources of each kind; the list of a kind that gained and lost none is that of the generation before. */
   readonly refsByKind: ReadonlyMap<KindName, readonly Ref[]>
 }
@@ -36,13 +39,14 @@ export class BuiltGeneration implements Generation {
   readonly number: number
   readonly manifest: Manifest
   readonly router: Router
-  readonly views: ReadonlyMap<Ref, unknown>
-  readonly instances: ReadonlyMap<Ref, SharedInstance>
+  readonly views: PersistentMap<Ref, unknown>
+  readonly instances: PersistentMap<Ref, SharedInstance>
+  readonly hold: Hold
   readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
-  readonly shut: ReadonlyMap<Ref, Shut>
+  readonly shut: PersistentMap<Ref, Shut>
   readonly refsByKind: ReadonlyMap<KindName, readonly Ref[]>
-  readonly #watched: ReadonlyMap<Ref, Wrapped>
+  readonly watched: PersistentMap<Ref, Wrapped>
   readonly #abort = new AbortController()
   readonly #idle: (() => void)[] = []
   #inFlight = 0
@@ -54,11 +58,12 @@ export class BuiltGeneration implements Generation {
     this.router = parts.router
     this.views = parts.views
     this.instances = parts.instances
+    this.hold = parts.hold
     this.intake = parts.intake
     this.referrers = parts.referrers
     this.shut = parts.shut
     this.refsByKind = parts.refsByKind
-    this.#watched = parts.watched
+    this.watched = parts.watched
   }
 
   resolve(ref: Ref): unknown {
@@ -105,7 +110,7 @@ export class BuiltGeneration implements Generation {
   /** Resources that do not work as declared, with the reason; `since` is an ISO time. */
   degraded(): { readonly ref: Ref; readonly reason: string; readonly since: string }[] {
     const found = [...this.shut].map(([ref, { reason, since }]) => ({ ref, reason, since }))
-    for (const [ref, wrapped] of this.#watched) {
+    for (const [ref, wrapped] of this.watched) {
       const status = wrapped.status()
       if (!status.ready) found.push({ ref, reason: status.reason, since: new Date(status.since).toISOString() })
     }

@@ -67,12 +67,32 @@ export async function readCurrent(dataDir: string): Promise<ReadCurrent> {
   return { state: null, previous: null, recovered: `${reason}; current.previous cannot stand in as ${whyNot(previous)}` }
 }
 
+/** A state that is on disk beside `current` and not yet live: nobody reads it. */
+export interface StagedCurrent {
+  /**
+   * Makes it what is live. Resolves when it is durable.
+   * @throws CurrentError; with `committed: 'no'` the old state is what a reader finds
+   */
+  commit(): Promise<void>
+  discard(): Promise<void>
+}
+
 /**
  * Makes `state` what is live. Resolves when it is durable; the state before it stays as `current.previous`.
  * Calls must not overlap.
  * @throws CurrentError; with `committed: 'no'` the old state is what a reader finds
  */
 export async function writeCurrent(dataDir: string, state: CurrentState): Promise<void> {
+  const staged = await stageCurrent(dataDir, state)
+  await staged.commit()
+}
+
+/**
+ * Does all of `writeCurrent` that may be done before its rename: the file is flushed, and what is live kept as `current.previous`.
+ * Another write before the commit takes its place.
+ * @throws CurrentError with `committed: 'no'`
+ */
+export async function stageCurrent(dataDir: string, state: CurrentState): Promise<StagedCurrent> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const path = currentPath(dataDir)
   const aside = `${path}.tmp`
@@ -84,20 +104,29 @@ export async function writeCurrent(dataDir: string, state: CurrentState): Promis
     })
     failpoint('snapshot.fsynced')
     kept = await keepPrevious(dataDir)
-    await rename(aside, path)
   } catch (cause) {
+    return await refuse(cause)
+  }
+  return {
+    async commit() {
+      await rename(aside, path).catch(refuse)
+      try {
+        failpoint('snapshot.renamed')
+        await syncDirectory(dataDir)
+      } catch (cause) {
+        await takeBack(dataDir, { kept, serial: state.serial }, cause)
+      }
+    },
+    discard: () => rm(aside, { force: true }),
+  }
+
+  async function refuse(cause: unknown): Promise<never> {
     await rm(aside, { force: true })
     throw new CurrentError(
       'no',
       `Cannot write "${path}" as the disk refused it: ${reasonFor(cause)}; serial ${state.serial} is not live`,
       cause,
     )
-  }
-  try {
-    failpoint('snapshot.renamed')
-    await syncDirectory(dataDir)
-  } catch (cause) {
-    await takeBack(dataDir, { kept, serial: state.serial }, cause)
   }
 }
 

@@ -6,7 +6,6 @@ import type { BuiltGeneration } from './built.ts'
 import { DeadlineError } from './deadline.ts'
 import type { Instances } from './instances.ts'
 import { settledWithin } from './settled.ts'
-import { createSlices } from './slice.ts'
 
 export type DrainOutcome =
   | { readonly kind: 'drained'; readonly elapsedMs: number }
@@ -42,12 +41,5 @@ async function stillRunningAfter(generation: BuiltGeneration, deadlineMs: number
 /** Gives back what a generation holds without waiting for anyone: one that never went live. Does nothing the second time. */
 export async function releaseGeneration(generation: BuiltGeneration, instances: Instances): Promise<void> {
   if (!generation.markReleased()) return
-  const slices = createSlices()
-  const closing: Promise<void>[] = []
-  for (const shared of generation.instances.values()) {
-    const closed = instances.release(shared)
-    if (closed) closing.push(closed)
-    if (slices.isSpent()) await slices.rest()
-  }
-  await Promise.all(closing)
+  await instances.release(generation.hold)
 }

@@ -72,7 +72,7 @@ export function createFleet(options: FleetOptions): Fleet {
         try {
           await worker.prepare({
             generation: order.generation,
-            manifest: await order.manifest,
+            manifest: order.manifest,
             base: live && { generation: live.generation, manifest: live.manifest },
             delta: order.delta,
             whole: order.contents,
@@ -135,7 +135,7 @@ export function createFleet(options: FleetOptions): Fleet {
         if (!worker.holds(target))
           await worker.prepare({
             generation: target.generation,
-            manifest: target.manifest,
+            manifest: Promise.resolve(target.manifest),
             base: null,
             delta: deltaBetween(emptyManifest, target.contents),
             whole: target.contents,

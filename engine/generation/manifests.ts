@@ -13,7 +13,10 @@ import type { Module } from '../../schema/resource.ts'
 import { namedModules } from './applied.ts'
 import { syncDirectory, writeAside } from './durable.ts'
 import type { Delta, Entry, Manifest, Settings } from './manifest.ts'
+import { PersistentMap } from './persistent-map.ts'
 import { createSlices } from './slice.ts'
+
+export type Bases = Map<string, string | null>
 
 /** A manifest that cannot be read back: its file, or one it builds on, is missing or not what was written. */
 export class ManifestError extends Error {
@@ -37,6 +40,8 @@ const formatVersion = 1
 /** Deltas that a reader folds at most; at 33 files a boot opens too many. */
 const maxDepth = 32
 const chunkBytes = 256 * 1024
+/** Holds most headers. */
+const headerBytes = 8 * 1024
 const nameGrammar = /^[0-9a-f]{64}\.manifest$/
 
 interface Header {
@@ -93,13 +98,13 @@ export async function readManifest(dataDir: string, name: string): Promise<Manif
     if (chain.length > maxDepth) throw new ManifestError(name, `Cannot read manifest "${name}" as it builds on more than ${maxDepth} files`)
     chain.push(header.base)
   }
-  const entries = new Map<Ref, Entry>()
+  let entries = PersistentMap.of<Ref, Entry>()
   const modules = new Map<Digest, Module>()
   let last: Header | null = null
   for (const file of chain.toReversed())
     last = await readLines(dir, file, line => {
-      if ('entry' in line) entries.set(line.entry.resource.ref, line.entry)
-      else if ('unset' in line) entries.delete(line.unset)
+      if ('entry' in line) entries = entries.with(line.entry.resource.ref, line.entry)
+      else if ('unset' in line) entries = entries.without(line.unset)
       else modules.set(line.module.digest, line.module)
     })
   const kept = namedModules(entries.values(), modules)
@@ -111,25 +116,30 @@ export async function readManifest(dataDir: string, name: string): Promise<Manif
 /**
  * Removes every file that neither is in `keep` nor is below one that is, and what a crash left half written.
  * Must not run while a manifest is written. Returns the number of files removed.
+ * @param bases what files name as their bases, as far as it was seen before: a name stands for what is in the file
  */
-export async function collectManifests(dataDir: string, keep: readonly string[]): Promise<number> {
+export async function collectManifests(dataDir: string, keep: readonly string[], bases: Bases = new Map()): Promise<number> {
   const dir = manifestsIn(dataDir)
   const kept = new Set<string>()
   for (const name of keep) {
     let next: string | null = name
     while (next !== null && !kept.has(next)) {
       kept.add(next)
-      next = await baseOf(dir, next)
+      const base: string | null = bases.get(next) ?? (await baseOf(dir, next))
+      bases.set(next, base)
+      next = base
     }
   }
   const unreachable = (await readdir(dir).catch(noDirectory)).filter(name => !kept.has(name) && isOurs(name))
   for (const name of unreachable) await rm(join(dir, name), { force: true })
+  for (const name of bases.keys()) if (!kept.has(name)) bases.delete(name)
   return unreachable.length
 }
 
 async function chainBelow(dir: string, base: string): Promise<Pick<Header, 'base' | 'depth' | 'chain'> | null> {
   try {
-    const [header, { size }] = await Promise.all([readHeader(dir, base), stat(join(dir, base))])
+    const header = await readHeader(dir, base)
+    const { size } = await stat(join(dir, base))
     const chain = header.chain
       ? { fullBytes: header.chain.fullBytes, deltaBytes: header.chain.deltaBytes + size }
       : { fullBytes: size, deltaBytes: 0 }
@@ -200,7 +210,7 @@ async function readLines(dir: string, name: string, take: (line: Line) => void):
   const hash = createHash('sha256')
   let header: Header | null = null
   let broken: unknown = null
-  for await (const line of linesIn(dir, name, bytes => hash.update(bytes))) {
+  for await (const line of linesIn(dir, name, { chunk: chunkBytes, seen: bytes => hash.update(bytes) })) {
     // a line that does not parse is reported by the checksum, which says more
     try {
       if (header === null) header = headerOf(name, JSON.parse(line))
@@ -219,7 +229,7 @@ async function readLines(dir: string, name: string, take: (line: Line) => void):
 }
 
 async function readHeader(dir: string, name: string): Promise<Header> {
-  for await (const line of linesIn(dir, name)) {
+  for await (const line of linesIn(dir, name, { chunk: headerBytes })) {
     try {
       return headerOf(name, JSON.parse(line))
     } catch (cause) {
@@ -243,7 +253,11 @@ function headerOf(name: string, parsed: unknown): Header {
   return header as Header // as above
 }
 
-async function* linesIn(dir: string, name: string, seen?: (bytes: Buffer) => void): AsyncGenerator<string> {
+async function* linesIn(
+  dir: string,
+  name: string,
+  { chunk: size, seen }: { readonly chunk: number; readonly seen?: (bytes: Buffer) => void },
+): AsyncGenerator<string> {
   if (!nameGrammar.test(name))
     throw new ManifestError(name, `Cannot read manifest ${JSON.stringify(name)} as that is no name of a manifest file`)
   await using file = await open(join(dir, name)).catch(cause => {
@@ -251,7 +265,7 @@ async function* linesIn(dir: string, name: string, seen?: (bytes: Buffer) => voi
   })
   let rest: Buffer[] = []
   for (;;) {
-    const { buffer, bytesRead } = await file.read({ buffer: Buffer.allocUnsafe(chunkBytes) })
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.allocUnsafe(size) })
     if (bytesRead === 0) break
     const chunk = buffer.subarray(0, bytesRead)
     seen?.(chunk)

@@ -3,7 +3,6 @@
 
 import { failpoint } from '#failpoint'
 import { messageOf } from '../../adapters/redact.ts'
-import { digestOfBytes } from '../../schema/digest.ts'
 import type { HistoryRow, Outcome, Store } from '../store/port.ts'
 import type { CurrentState } from './current.ts'
 import type { Manifest } from './manifest.ts'
@@ -22,6 +21,7 @@ export interface HistoryFacts {
   readonly serial: number
   readonly generation: number
   readonly contents: Manifest
+  readonly digest: string
   readonly manifest: string
   readonly request: Pick<HistoryRow, 'actor' | 'reason' | 'summary'>
   readonly outcome: Outcome
@@ -42,12 +42,12 @@ const recentRows = 20
 
 export function createRecorder({ environment, store, announce, now }: RecordOptions): Recorder {
   return {
-    row: ({ serial, generation, contents, manifest, request, outcome }) => ({
+    row: ({ serial, generation, contents, digest, manifest, request, outcome }) => ({
       serial,
       generation,
       environment,
       revision: contents.revision,
-      digest: manifestDigest(contents),
+      digest,
       manifest,
       actor: request.actor,
       reason: request.reason,
@@ -76,13 +76,13 @@ export function createRecorder({ environment, store, announce, now }: RecordOpti
       }),
   }
 
-  /** One row at most is of what is live. The new one comes last: where a boot finds it, all of this was told. */
+  /** One row at most is of what is live. All is told at once: where a boot finds the new one, the others are closed. */
   async function tell({ serial, history, undone }: CurrentState): Promise<void> {
-    for (const row of await store.listHistory(recentRows)) {
-      if (row.serial === serial || (row.outcome !== 'live' && row.outcome !== 'probation')) continue
-      await store.setOutcome(row.serial, row.serial === undone?.serial ? undone.outcome : 'superseded')
-    }
-    await store.insertHistory(history)
+    const open = (await store.listHistory(recentRows)).filter(
+      row => row.serial !== serial && (row.outcome === 'live' || row.outcome === 'probation'),
+    )
+    const ended = open.map(row => ({ serial: row.serial, outcome: row.serial === undone?.serial ? undone.outcome : 'superseded' }) as const)
+    await store.insertHistory(history, ended)
   }
 
   async function orSaid({ serial }: CurrentState, act: () => Promise<void>): Promise<void> {
@@ -92,11 +92,4 @@ export function createRecorder({ environment, store, announce, now }: RecordOpti
       announce('store.failed', { serial, reason: messageOf(error) })
     }
   }
-}
-
-/** Digest over the effective digests of all entries, as a compilation gives it of what it desires. */
-export function manifestDigest(manifest: Manifest): string {
-  const lines: string[] = []
-  for (const { resource } of manifest.entries.values()) lines.push(`${resource.ref} ${resource.effectiveDigest}`)
-  return digestOfBytes(lines.sort().join('\n'))
 }

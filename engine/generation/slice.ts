@@ -24,15 +24,3 @@ export function createSlices({ budgetMs = defaultBudgetMs, signal }: { budgetMs?
     },
   }
 }
-
-/** A copy of `map`; a large one is not copied in one piece. */
-export async function copiedMap<Key, Value>(map: ReadonlyMap<Key, Value> | undefined, slices: Slices): Promise<Map<Key, Value>> {
-  const copy = new Map<Key, Value>()
-  let count = 0
-  for (const [key, value] of map ?? []) {
-    copy.set(key, value)
-    // One look at the clock for so many entries: looking costs more than copying.
-    if (++count % 256 === 0 && slices.isSpent()) await slices.rest()
-  }
-  return copy
-}

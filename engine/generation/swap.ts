@@ -10,14 +10,15 @@ import type { Issue } from '../../schema/issue.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import { applied, deltaBetween } from './applied.ts'
 import type { CurrentState } from './current.ts'
-import { CurrentError, writeCurrent } from './current.ts'
+import { CurrentError, type StagedCurrent, stageCurrent, writeCurrent } from './current.ts'
 import type { ApplyOutcome, ApplyRequest, LiveState, Phases, RollbackRequest } from './engine.ts'
 import { createFleet, type Preflight } from './fleet.ts'
 import type { Delta, Manifest } from './manifest.ts'
 import { emptyManifest } from './manifest.ts'
-import { collectManifests, readManifest, writeManifest } from './manifests.ts'
+import { type Bases, collectManifests, readManifest, writeManifest } from './manifests.ts'
 import { pairsBetween } from './mark.ts'
-import { type Announce, createRecorder, manifestDigest } from './record.ts'
+import { type Announce, createRecorder } from './record.ts'
+import { type Digested, digestApplied, digestManifest } from './state-digest.ts'
 import { createTurns } from './turns.ts'
 import type { WorkerPort, Workers } from './workers.ts'
 
@@ -55,7 +56,7 @@ export interface Swap extends AsyncDisposable {
 
 interface Live extends CurrentState {
   readonly contents: Manifest
-  readonly digest: string
+  readonly digested: Digested
 }
 
 interface Build extends Omit<ApplyRequest, 'baseSerial' | 'delta' | 'preflight'> {
@@ -64,11 +65,33 @@ interface Build extends Omit<ApplyRequest, 'baseSerial' | 'delta' | 'preflight'>
   readonly undoes?: number
 }
 
+interface Next {
+  readonly generation: number
+  readonly contents: Manifest
+  /** From what is live. */
+  readonly delta: Delta
+  readonly request: Build
+  /** Its file, durable. */
+  readonly manifest: string
+}
+
+/** What is written and not yet live. */
+interface Staged {
+  readonly state: CurrentState
+  readonly digested: Digested
+  readonly probationMs: number
+  /** In milliseconds of the clock. */
+  readonly at: number
+  readonly file: StagedCurrent
+  again(): Promise<Staged>
+}
+
 interface Fallback {
   readonly serial: number
   readonly generation: number
   readonly manifest: string
   readonly contents: Manifest
+  readonly digested: Digested
 }
 
 const maxDraining = 4
@@ -78,6 +101,9 @@ const keptManifests = 20
 const retryMs = 1_000
 const longestProbationMs = 24 * 3600 * 1000
 const crashesInProbation = 2
+const emptyDigested = digestManifest(emptyManifest)
+/** What was staged so long ago is written anew: it tells when it became live, and how long its probation lasts. */
+const freshMs = 1_000
 
 export async function createSwap(options: SwapOptions): Promise<Swap> {
   const { dataDirectory, workers, store, announce, now } = options
@@ -85,7 +111,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   let live: Live | null = options.boot && {
     ...options.boot.state,
     contents: options.boot.manifest,
-    digest: manifestDigest(options.boot.manifest),
+    digested: digestManifest(options.boot.manifest),
   }
   let fallback: Fallback | null = null
   let onTrial: ApplyRequest['pairs'] = []
@@ -95,6 +121,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   let lastGeneration = Math.max(live?.generation ?? 0, newest?.generation ?? 0)
   let lastSerial = Math.max(live?.serial ?? 0, newest?.serial ?? 0)
   const recorder = createRecorder(options)
+  const bases: Bases = new Map()
   const fleet = createFleet({
     workers,
     libraries: options.libraries,
@@ -132,7 +159,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       serial: live?.serial ?? 0,
       generation: live?.generation ?? 0,
       manifest: live?.contents ?? emptyManifest,
-      digest: live?.digest ?? manifestDigest(emptyManifest),
+      digest: (live?.digested ?? emptyDigested).digest,
       probationUntil: live?.probationUntil ?? null,
       fallback: live?.probationUntil && fallback ? { serial: fallback.serial, generation: fallback.generation } : null,
     }
@@ -155,20 +182,35 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     const watch = stopwatch()
     const generation = lastGeneration + 1
     lastGeneration = generation
-    const issues = await options.check(contents, delta)
-    watch.lap('check')
-    if (issues.length > 0) return { ...refused('PREPARE_FAILED', issues.map(issueLine)), issues }
-
+    // Written while code is checked and workers build. Nothing names what comes to nothing: it is collected later.
     const writing = writeManifest(dataDirectory, contents, live ? { base: { name: live.manifest }, delta } : null)
-    writing.catch(() => undefined) // Whoever waits for it is told; where nobody does, an unnamed manifest is collected later.
-    const prepared = await fleet.prepare({ generation, contents, delta, preflight: request.preflight, manifest: writing })
-    watch.lap('prepare')
-    if (prepared.kind === 'refused') return refused('PREPARE_FAILED', prepared.reasons)
+    let staging: Promise<Staged> | null = null
+    writing.catch(() => undefined) // whoever waits for it is told
+    try {
+      const issues = await options.check(contents, delta)
+      watch.lap('check')
+      if (issues.length > 0) return { ...refused('PREPARE_FAILED', issues.map(issueLine)), issues }
+      staging = writing.then(manifest => stage({ generation, contents, delta, request, manifest }))
+      staging.catch(() => undefined) // as above
+      const prepared = await fleet.prepare({ generation, contents, delta, preflight: request.preflight, manifest: writing })
+      watch.lap('prepare')
+      if (prepared.kind === 'ready') return await goLive(prepared.ready, staging, { generation, contents, request, watch })
+      await staging.then(({ file }) => file.discard()).catch(() => undefined) // the next one is written over it
+      return refused('PREPARE_FAILED', prepared.reasons)
+    } finally {
+      // What is written next is written to the same places.
+      await Promise.allSettled([writing, staging])
+    }
+  }
+
+  /** Writes the state that a commit then makes live, beside what is live. */
+  async function stage(next: Next): Promise<Staged> {
+    const { generation, contents, delta, request, manifest } = next
     const previous = live
     const serial = lastSerial + 1
     const probationMs = previous ? Math.min(request.probationMs, longestProbationMs) : 0
-    const manifest = await writing
-    const history = recorder.row({ serial, generation, contents, manifest, request, outcome: probationMs > 0 ? 'probation' : 'live' })
+    const digested = previous ? digestApplied(previous.digested, [previous.contents, contents], delta) : digestManifest(contents)
+    const outcome = probationMs > 0 ? 'probation' : 'live'
     const state: CurrentState = {
       serial,
       generation,
@@ -177,20 +219,28 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       probationUntil: probationMs > 0 ? new Date(now() + probationMs).toISOString() : null,
       crashes: 0,
       ...(request.undoes === undefined ? {} : { undone: { serial: request.undoes, outcome: 'rolled-back' as const } }),
-      history,
+      history: recorder.row({ serial, generation, contents, digest: digested.digest, manifest, request, outcome }),
     }
+    return { state, digested, probationMs, at: now(), file: await stageCurrent(dataDirectory, state), again: () => stage(next) }
+  }
+
+  async function goLive(
+    ready: readonly WorkerPort[],
+    staging: Promise<Staged>,
+    { generation, contents, request, watch }: Pick<Next, 'generation' | 'contents' | 'request'> & { readonly watch: Stopwatch },
+  ): Promise<ApplyOutcome> {
+    const previous = live
     failpoint('swap.before')
-    try {
-      await commit(state)
-    } catch (error) {
-      await fleet.abort(prepared.ready, generation)
+    const { state, digested, probationMs } = await commitStaged(staging).catch(async error => {
+      await fleet.abort(ready, generation)
       throw new Error(
         `Cannot commit generation ${generation} as "current" cannot be written: ${messageOf(error)}; generation ${previous?.generation ?? 0} stays live`,
         { cause: error },
       )
-    }
+    })
+    const { serial } = state
     // The commit point is passed: from here only forward.
-    live = { ...state, contents, digest: history.digest }
+    live = { ...state, contents, digested }
     lastSerial = serial
     onTrial = request.pairs
     fallback = previous && {
@@ -198,10 +248,11 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       generation: previous.generation,
       manifest: previous.manifest,
       contents: previous.contents,
+      digested: previous.digested,
     }
     failpoint('swap.after')
     watch.lap('commit')
-    await fleet.activate(prepared.ready, generation, probationMs > 0)
+    await fleet.activate(ready, generation, probationMs > 0)
     watch.lap('activate')
     if (probationMs > 0) startProbation(probationMs)
     else fallback = null
@@ -211,10 +262,17 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     return { kind: 'live', serial, generation, phases: watch.laps }
   }
 
+  async function commitStaged(staging: Promise<Staged>): Promise<Staged> {
+    let staged = await staging
+    if (now() - staged.at > freshMs) staged = await staged.again()
+    await commit(staged.file)
+    return staged
+  }
+
   /** @throws CurrentError where the disk holds what it held before */
-  async function commit(state: CurrentState): Promise<void> {
+  async function commit(state: CurrentState | StagedCurrent): Promise<void> {
     try {
-      await writeCurrent(dataDirectory, state)
+      await ('commit' in state ? state.commit() : writeCurrent(dataDirectory, state))
     } catch (error) {
       // Where the disk does not tell what it holds, only a restart that reads it can.
       if (error instanceof CurrentError && error.committed === 'unknown') return options.fail(error)
@@ -261,6 +319,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       serial,
       generation: back.generation,
       contents: back.contents,
+      digest: back.digested.digest,
       manifest: back.manifest,
       request: { actor, reason, summary: invert(failed.history.summary) },
       outcome: 'live',
@@ -279,7 +338,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     await commit(state)
     watch.lap('commit')
     clearTimeout(probationTimer)
-    live = { ...state, contents: back.contents, digest: history.digest }
+    live = { ...state, contents: back.contents, digested: back.digested }
     lastSerial = serial
     fallback = null
     await fleet.activate(
@@ -333,12 +392,12 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     await recorder.resumed(booted)
     if (!booted.probationUntil) return
     const back = booted.fallback && (await readManifest(dataDirectory, booted.fallback.manifest).catch(() => undefined))
-    if (booted.fallback && back) fallback = { ...booted.fallback, contents: back }
+    if (booted.fallback && back) fallback = { ...booted.fallback, contents: back, digested: digestManifest(back) }
     onTrial = back ? pairsBetween(back, booted.contents) : []
     const crashes = booted.crashes + (booted.endedInOrder ? 0 : 1)
     const leftMs = Date.parse(booted.probationUntil) - now()
     const { endedInOrder: _ended, ...state } = stateOf(booted)
-    live = { ...state, contents: booted.contents, digest: booted.digest, crashes }
+    live = { ...state, contents: booted.contents, digested: booted.digested, crashes }
     try {
       if (crashes >= crashesInProbation && fallback)
         await swapBack(`The server crashed ${crashes} times in probation`, 'plumb', 'failed-probation')
@@ -362,7 +421,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     try {
       const rows = await store.listHistory(keptManifests)
       const named = live ? [live.manifest, ...(live.fallback ? [live.fallback.manifest] : [])] : []
-      await collectManifests(dataDirectory, [...rows.map(row => row.manifest), ...named])
+      await collectManifests(dataDirectory, [...rows.map(row => row.manifest), ...named], bases)
     } catch (error) {
       announce('store.failed', { reason: messageOf(error) })
     }
@@ -384,7 +443,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   }
 }
 
-function stateOf({ contents: _contents, digest: _digest, ...state }: Live): CurrentState {
+function stateOf({ contents: _contents, digested: _digested, ...state }: Live): CurrentState {
   return state
 }
 
@@ -404,7 +463,12 @@ function invert(summary: HistoryRow['summary']): HistoryRow['summary'] {
   return { create: summary.delete, update: summary.update, delete: summary.create }
 }
 
-function stopwatch(): { lap(phase: string): void; readonly laps: Phases } {
+interface Stopwatch {
+  lap(phase: string): void
+  readonly laps: Phases
+}
+
+function stopwatch(): Stopwatch {
   const laps: Record<string, number> = {}
   let at = performance.now()
   return {

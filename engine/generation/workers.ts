@@ -4,6 +4,8 @@ import type { Begin } from '../process/messages.ts'
 import type { Delta, Manifest } from './manifest.ts'
 
 export interface PrepareOrder extends Omit<Begin, 'base'> {
+  /** Name of the manifest's file, as soon as it is durable; a generation is prepared once it is. */
+  readonly manifest: Promise<string>
   /** The generation whose manifest `delta` starts from; a worker that does not hold it gets the whole manifest. */
   readonly base: { readonly generation: number; readonly manifest: string } | null
   readonly delta: Delta

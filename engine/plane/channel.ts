@@ -1,13 +1,13 @@
 // The adapter of HTTP channels. It opens nothing, as the listener belongs to the worker and not to a channel: all it makes is a
-// generation's route, with the credentials and the service of that same generation bound to it. What cannot be bound closes the
-// route (503); nothing that cannot be bound opens it.
+// generation's route, with the credentials of that same generation bound to it. What cannot be bound closes the route (503);
+// nothing that cannot be bound opens it.
 
 import { closedCredential, isCredential } from '../../adapters/credential.ts'
 import type { Adapter, Declared, Resolve } from '../../adapters/port.ts'
 import type { AdapterRow } from '../../adapters/table.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { kindName, refOf } from '../../schema/ref.ts'
-import type { ServiceView } from '../service/unit.ts'
+import { closedOf } from './bound-service.ts'
 import { createJudge } from './judge.ts'
 import { patternProblem } from './pattern.ts'
 import type { CredentialView, Merging, Route } from './route.ts'
@@ -24,9 +24,16 @@ export const channelAdapter: Adapter<null, Route | undefined> = {
   close: () => undefined,
 }
 
-export const channelRow: AdapterRow = { kind: kindName('channel_rest'), adapter: channelAdapter, index: 'routes', judge: createJudge() }
-
 const services = kindName('service')
+
+export const channelRow: AdapterRow = {
+  kind: kindName('channel_rest'),
+  adapter: channelAdapter,
+  index: 'routes',
+  late: [services],
+  judge: createJudge(),
+}
+
 const guards = { security: kindName('security'), groups: kindName('groups') }
 const defaultTimeoutSeconds = 10
 
@@ -35,8 +42,7 @@ function routeOf({ resource }: Declared, resolve: Resolve, closedReason: string 
   const pattern = textOf(spec, 'url_path') ?? ''
   if (patternProblem(pattern) !== null) return undefined
   const credentials = credentialsOf(spec, resolve)
-  const serviceName = textOf(spec, 'service') ?? ''
-  const service = serviceOf(resolve(refOf(services, serviceName || '?')))
+  const service = textOf(spec, 'service') ?? ''
   const inactive = spec.is_active === false ? 'the channel is not active' : null
   return {
     ref: resource.ref,
@@ -46,11 +52,11 @@ function routeOf({ resource }: Declared, resolve: Resolve, closedReason: string 
     // A channel that is public and names a guard all the same keeps the guard. Where requireSecurity holds, one that is neither
     // public nor guarded does not compile.
     open: credentials.length === 0,
-    service: service.view,
+    service: service === '' ? null : refOf(services, service),
     timeoutMs: (typeof spec.timeout === 'number' ? spec.timeout : defaultTimeoutSeconds) * 1_000,
     contentType: textOf(spec, 'content_type') || 'application/json',
     merging: mergingOf(spec),
-    closed: closedReason ?? inactive ?? service.closed,
+    closed: closedReason ?? inactive,
   }
 }
 
@@ -64,11 +70,6 @@ function credentialsOf(spec: JsonObject, resolve: Resolve): readonly CredentialV
   })
 }
 
-function serviceOf(view: unknown): { readonly view: ServiceView | null; readonly closed: string | null } {
-  if (isService(view)) return { view, closed: closedOf(view) }
-  return { view: null, closed: closedOf(view) ?? 'its service is not there' }
-}
-
 function mergingOf(spec: JsonObject): Merging {
   return {
     parameters: spec.merge_url_params_req !== false,
@@ -80,13 +81,4 @@ function mergingOf(spec: JsonObject): Merging {
 function textOf(spec: JsonObject, field: string): string | undefined {
   const value = spec[field]
   return typeof value === 'string' ? value : undefined
-}
-
-function isService(view: unknown): view is ServiceView {
-  return typeof view === 'object' && view !== null && 'run' in view && typeof view.run === 'function'
-}
-
-/** Why a view does not work, as closed resources of every kind say it. */
-function closedOf(view: unknown): string | null {
-  return typeof view === 'object' && view !== null && 'closed' in view && typeof view.closed === 'string' ? view.closed : null
 }

@@ -1,11 +1,13 @@
 // The way of a request to its service, as far as its head decides: canonicalise → match → authenticate → read the query.
 // It takes the live generation once; what it returns belongs to that generation alone.
 
+import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Generation } from '../generation/generation.ts'
 import type { Caller, ServiceView } from '../service/unit.ts'
 import { admissionTo } from './admission.ts'
+import { serviceOf } from './bound-service.ts'
 import { canonicalTarget } from './canonical.ts'
 import { parseQuery, type Query } from './query.ts'
 import type { RequestHead } from './request-head.ts'
@@ -67,16 +69,18 @@ export function passageOf(gate: Gate, request: IncomingMessage, head: RequestHea
     ])
   }
   const { route, params } = match
+  const service = serviceOf(route.service, generation)
+  // A closed channel says so before it asks who calls, and first why it is closed itself.
+  if (service.kind === 'closed' && route.closed === null) return refused(generation, route, 503, `answer as ${service.reason}`, retryAfter)
   const admission = admissionTo(route, request)
   if (admission.kind === 'refused') {
     const headers = admission.status === 503 ? retryAfter : admission.challenges.flatMap(challenge => ['WWW-Authenticate', challenge])
     return refused(generation, route, admission.status, `answer as ${admission.detail}`, headers)
   }
-  const { service } = route
-  if (service === null) return refused(generation, route, 503, 'answer as the channel has no service', retryAfter)
+  assert(service.kind === 'open', 'a route that is closed admits nobody')
   const parsed = parseQuery(target.query, gate.maxQueryParameters)
   if ('problem' in parsed) return refused(generation, route, 400, `read the query as ${parsed.problem}`)
-  return { kind: 'passed', generation, route, service, path, params, query: parsed.query, caller: admission.caller }
+  return { kind: 'passed', generation, route, service: service.view, path, params, query: parsed.query, caller: admission.caller }
 }
 
 function refused(

@@ -1,7 +1,8 @@
 // What the data plane asks of a generation: routes by path, and the credentials that guard them.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Caller, ServiceView } from '../service/unit.ts'
+import type { Ref } from '../../schema/ref.ts'
+import type { Caller } from '../service/unit.ts'
 
 /** What a generation sees of a security definition or a group of them. */
 export interface CredentialView {
@@ -24,7 +25,10 @@ export interface Merging {
   readonly over: 'body' | 'nothing'
 }
 
-/** What a generation sees of a channel: everything that answering a request needs, bound to the route itself. */
+/**
+ * What a generation sees of a channel: everything that answering a request needs, bound to the route itself. Its service alone is looked
+ * up in the generation of the request, so that a service with hundreds of channels changes without changing any of them.
+ */
 export interface Route {
   readonly ref: string
   /** Canonical path with `{name}` segments. */
@@ -34,7 +38,7 @@ export interface Route {
   readonly credentials: readonly CredentialView[]
   /** Set only where the channel says so in words (`public: true`), or where requireSecurity does not hold and none is named. */
   readonly open: boolean
-  readonly service: ServiceView | null
+  readonly service: Ref | null
   readonly timeoutMs: number
   readonly contentType: string
   /** `defaultMerging` of payload.ts where absent. */

@@ -8,16 +8,16 @@
 // says OPTIONS, or says no method at all, answers it.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { hashOf, hashSeed, hashStep, lookUp, type Trie, withKey } from '../generation/trie.ts'
 import { type Segment, segmentsOf } from './pattern.ts'
 import type { Match, Route, Router } from './route.ts'
-import { hashOf, hashSeed, hashStep, lookUp, type SegmentTable, withSegment } from './segment-table.ts'
 
 export function createRouter(): Router {
   return new SegmentRouter(emptyNode, null, 0)
 }
 
 interface Node {
-  readonly literals: SegmentTable<Node> | null
+  readonly literals: Trie<Node> | null
   readonly parameter: Node | null
   readonly end: End | null
 }
@@ -50,9 +50,9 @@ class SegmentRouter implements Router {
   readonly size: number
   readonly #root: Node
   /** The same ends by whole path, of patterns without parameters: nothing is more literal, so most matches end here. */
-  readonly #literal: SegmentTable<End> | null
+  readonly #literal: Trie<End> | null
 
-  constructor(root: Node, literal: SegmentTable<End> | null, size: number) {
+  constructor(root: Node, literal: Trie<End> | null, size: number) {
     this.#root = root
     this.#literal = literal
     this.size = size
@@ -74,7 +74,7 @@ class SegmentRouter implements Router {
     for (const edit of editsOf(removed, added)) {
       root = edited(root, edit, 0) ?? emptyNode
       size += edit.growth
-      if (edit.isLiteral) literal = withSegment(literal, edit.route.pattern, edit.end ?? undefined)
+      if (edit.isLiteral) literal = withKey(literal, edit.route.pattern, edit.end ?? undefined)
       if (performance.now() < sliceEndsAt) continue
       await nextTurn()
       sliceEndsAt = performance.now() + sliceMs
@@ -174,7 +174,7 @@ function edited(node: Node, edit: Edit, depth: number): Node | null {
   if (segment.kind === 'parameter') return pruned(node.literals, edited(node.parameter ?? emptyNode, edit, depth + 1), node.end)
   const before = node.literals === null ? undefined : lookUp(node.literals, segment.text, hashOf(segment.text))
   const after = edited(before ?? emptyNode, edit, depth + 1)
-  return pruned(withSegment(node.literals, segment.text, after ?? undefined), node.parameter, node.end)
+  return pruned(withKey(node.literals, segment.text, after ?? undefined), node.parameter, node.end)
 }
 
 function pruned(literals: Node['literals'], parameter: Node['parameter'], end: Node['end']): Node | null {

@@ -76,13 +76,14 @@ export class Held {
   }
 
   async begin(begin: Begin): Promise<void> {
-    // A build of that number that control gave up on while it could not say so.
-    await this.abort(begin.generation)
+    // A build of that number that control gave up on while it could not say so. The parts may follow at once.
+    const aborted = this.abort(begin.generation)
     const base = begin.base === null ? null : (this.#find(begin.base) ?? null)
     if (begin.base !== null && base === null)
       throw new Error(`Cannot begin generation ${begin.generation} as its base ${begin.base} is not held`)
     if (begin.lockfile !== null && begin.libraries !== null) this.#libraries.set(begin.lockfile, begin.libraries)
     this.#drafts.set(begin.generation, { begin, base, set: [], unset: [], modules: [], aborting: new AbortController() })
+    await aborted
   }
 
   part({ generation, set, unset, modules }: Part): void {
@@ -90,6 +91,10 @@ export class Held {
     draft.set.push(...set)
     draft.unset.push(...unset)
     draft.modules.push(...modules)
+  }
+
+  name({ generation, manifest }: { readonly generation: number; readonly manifest: string }): void {
+    this.#manifests.set(generation, manifest)
   }
 
   /** Builds what was begun. Rejects with every reason; what is live is untouched. */
@@ -123,7 +128,6 @@ export class Held {
       })
       this.#built.set(generation, built)
       if (base !== null) this.#changed.set(built, new Set(set.map(entry => entry.resource.ref)))
-      this.#manifests.set(generation, begin.manifest)
     } finally {
       this.#drafts.delete(generation)
       this.#forgetModules()
@@ -132,6 +136,7 @@ export class Held {
 
   async abort(generation: number): Promise<void> {
     this.#drafts.get(generation)?.aborting.abort(new Error('The apply was given up'))
+    if (!this.slots.find(generation)) this.#manifests.delete(generation)
     this.#drafts.delete(generation)
     const built = this.#built.get(generation)
     if (!built) return

@@ -36,8 +36,6 @@ export interface Quarantined {
 /** control → worker: begins a generation. Parts follow, then `prepare`. */
 export interface Begin {
   readonly generation: number
-  /** Name of the manifest, for Hello. */
-  readonly manifest: string
   /** The held generation that the parts change; null: nothing, the parts are the whole. */
   readonly base: number | null
   readonly revision: string | null
@@ -89,6 +87,8 @@ export interface Health {
 export type WorkerMethods = {
   begin(body: Begin): Promise<void>
   part(body: Part): Promise<void>
+  /** The manifest of a generation that was begun, for Hello: its file is written while the generation is built. */
+  name(body: { readonly generation: number; readonly manifest: string }): Promise<void>
   prepare(body: { readonly generation: number }): Promise<void>
   abort(body: { readonly generation: number }): Promise<void>
   activate(body: Activate): Promise<void>

@@ -169,6 +169,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     return {
       begin: body => held.begin(body),
       part: async body => held.part(body),
+      name: async body => held.name(body),
       prepare: ({ generation }) => held.prepare(generation),
       abort: ({ generation }) => held.abort(generation),
       activate: async body => {

@@ -159,12 +159,26 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
       },
       holds: ({ generation, manifest }) => held.get(generation) === manifest,
       async prepare(order) {
-        const { base, delta, whole, ...begin } = order
+        const { base, delta, whole, manifest, ...begin } = order
+        const { generation } = order
         const isBased = base !== null && held.get(base.generation) === base.manifest
-        await link.call('begin', { ...begin, base: isBased ? base.generation : null } satisfies Begin)
-        for (const part of partsOf(order, isBased ? delta : wholeOf(order))) await link.call('part', part)
-        await link.call('prepare', { generation: order.generation }, { timeoutMs: prepareTimeoutMs })
-        held.set(order.generation, order.manifest)
+        // What is sent arrives in order, so only what is large is waited for.
+        let sent: Promise<void> = link.call('begin', { ...begin, base: isBased ? base.generation : null } satisfies Begin)
+        const named = manifest.then(name => link.call('name', { generation, manifest: name }))
+        named.catch(() => undefined) // told below, once the worker is through
+        for (const part of partsOf(order, isBased ? delta : wholeOf(order))) {
+          const next = link.call<void>('part', part)
+          await Promise.all([sent, next])
+          sent = next
+        }
+        await Promise.all([sent, link.call('prepare', { generation }, { timeoutMs: prepareTimeoutMs })])
+        try {
+          await named
+        } catch (error) {
+          await link.call('abort', { generation })
+          throw error
+        }
+        held.set(generation, await manifest)
       },
       async keepOnly(generations) {
         for (const generation of [...held.keys()]) {

@@ -20,11 +20,12 @@ const { exit, stdin } = own
 const later = setImmediate
 
 const parent = own.ppid
+// While it waits, so that no check waits for a thread to start.
+new Worker(new URL(`./load-check-watch${extname(import.meta.url)}`, import.meta.url), { workerData: { parent: parent } })
 tell({ kind: 'ready' })
 // Kept here, as the process is killed in the end: its own code, and none of a service's.
 flushCompileCache()
 const request: ChildRequest = JSON.parse(await text(stdin))
-new Worker(new URL(`./load-check-watch${extname(import.meta.url)}`, import.meta.url), { workerData: { parent: parent } })
 await checkAll(request)
 tell({ kind: 'done' })
 exit.call(own, 0)

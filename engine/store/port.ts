@@ -72,8 +72,8 @@ export interface Store extends AsyncDisposable {
   /** Events after `after`, oldest first. `limit` 1 to 1000. */
   readJournal(after: number, limit: number): Promise<readonly JournalEvent[]>
 
-  /** Inserts the row unless its serial is there; says whether it was inserted. */
-  insertHistory(row: HistoryRow): Promise<boolean>
+  /** Inserts the row unless its serial is there, and with it sets how earlier ones ended: all of it or nothing. Says whether it was inserted. */
+  insertHistory(row: HistoryRow, ended?: readonly Pick<HistoryRow, 'serial' | 'outcome'>[]): Promise<boolean>
   setOutcome(serial: number, outcome: Outcome): Promise<void>
   /** Newest first, older than `before` where given. `limit` 1 to 1000. */
   listHistory(limit: number, before?: number): Promise<readonly HistoryRow[]>

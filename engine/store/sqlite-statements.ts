@@ -28,6 +28,9 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
   const get = (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values)
   const changes = (sql: string, ...values: SQLInputValue[]): number => Number(statement(sql).run(...values).changes)
 
+  const setOutcome: SyncStore['setOutcome'] = (serial, outcome) =>
+    void changes('UPDATE history SET outcome = ? WHERE serial = ?', outcome, serial)
+
   return {
     appendJournal(type, body) {
       const at = now()
@@ -39,8 +42,9 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
         (row): JournalEvent => ({ seq: Number(row.seq), at: String(row.at), type: String(row.type), body: parsed<JsonObject>(row.body) }),
       ),
 
-    insertHistory: row =>
-      changes(
+    insertHistory(row, ended = []) {
+      for (const { serial, outcome } of ended) setOutcome(serial, outcome)
+      const inserted = changes(
         `INSERT INTO history (serial, generation, environment, revision, digest, manifest, actor, reason, at, outcome, summary)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
         row.serial,
@@ -54,8 +58,10 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
         row.at,
         row.outcome,
         JSON.stringify(row.summary),
-      ) === 1,
-    setOutcome: (serial, outcome) => void changes('UPDATE history SET outcome = ? WHERE serial = ?', outcome, serial),
+      )
+      return inserted === 1
+    },
+    setOutcome,
     listHistory: (limit, before) =>
       all('SELECT * FROM history WHERE serial < ? ORDER BY serial DESC LIMIT ?', before ?? Number.MAX_SAFE_INTEGER, within(limit)).map(
         historyRow,

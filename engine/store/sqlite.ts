@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError, type StoreFault } from './error.ts'
-import type { HistoryRow, Mark, Outcome, PlanRow, Store } from './port.ts'
+import type { Mark, Outcome, PlanRow, Store } from './port.ts'
 import type { Call, Fault, FromThread, Method, ThreadOptions, ToThread } from './sqlite-protocol.ts'
 
 /**
@@ -66,7 +66,7 @@ class SqliteStore implements Store {
 
   readonly appendJournal: Store['appendJournal'] = (type, body) => this.#call('appendJournal', type, body)
   readonly readJournal: Store['readJournal'] = (after, limit) => this.#call('readJournal', after, limit)
-  readonly insertHistory = (row: HistoryRow) => this.#call('insertHistory', row)
+  readonly insertHistory: Store['insertHistory'] = (...args) => this.#call('insertHistory', ...args)
   readonly setOutcome = (serial: number, outcome: Outcome) => this.#call('setOutcome', serial, outcome)
   readonly listHistory = (limit: number, before?: number) => this.#call('listHistory', limit, before)
   readonly getHistory = (serial: number) => this.#call('getHistory', serial)

@@ -2,6 +2,7 @@
 // their files. Where anything is wrong everything is looked at anew, so that what is said never depends on what was compiled before.
 
 import type { AdapterRow } from '../../adapters/table.ts'
+import { digestAgain, digestResources } from '../../engine/generation/state-digest.ts'
 import { derivedMap } from '../../schema/derived-map.ts'
 import type { Digest } from '../../schema/digest.ts'
 import { hasErrors, type Issue, issue } from '../../schema/issue.ts'
@@ -9,7 +10,6 @@ import { partsOf, type Ref } from '../../schema/ref.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import { cyclesIn, judgeKinds } from './between.ts'
 import type { CompiledServices, DesiredResource } from './desired.ts'
-import { digestAgain, digestResources } from '../../engine/generation/state-digest.ts'
 import type { Memo, Round } from './memo.ts'
 import { makeNodes, makeNodesAgain, type Nodes } from './nodes.ts'
 import { type LayerItems, overlayAgain, overlayLayers } from './overlay.ts'

@@ -2,10 +2,10 @@
 // of a parsed document or of one of its items, so it goes away with them; of the last compilation its results are kept.
 
 import type { AdapterRow } from '../../adapters/table.ts'
+import type { Digested } from '../../engine/generation/state-digest.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { DesiredResource } from './desired.ts'
-import type { Digested } from '../../engine/generation/state-digest.ts'
 import type { ParsedDocument } from './document.ts'
 import type { FileItems, Item } from './items.ts'
 import type { Nodes } from './nodes.ts'

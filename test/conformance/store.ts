@@ -43,6 +43,16 @@ export function storeConformance(name: string, { place, open, module }: StoreUnd
       assert.equal(await store.getHistory(2), undefined)
     })
 
+    test('insertHistory() sets with the row how earlier ones ended, all of it or nothing', async () => {
+      await using store = await open(at.path)
+      await store.insertHistory(historyOf(1))
+      const broken = { ...historyOf(2), serial: 'two' as unknown as number } // not what the table takes
+      await assert.rejects(store.insertHistory(broken, [{ serial: 1, outcome: 'superseded' }]))
+      assert.equal((await store.getHistory(1))?.outcome, historyOf(1).outcome)
+      await store.insertHistory(historyOf(2), [{ serial: 1, outcome: 'superseded' }])
+      assert.deepEqual([(await store.getHistory(1))?.outcome, (await store.getHistory(2))?.serial], ['superseded', 2])
+    })
+
     test('listHistory() is newest first, and setOutcome() changes one row', async () => {
       await using store = await open(at.path)
       for (const serial of [2, 1, 3]) await store.insertHistory(historyOf(serial))

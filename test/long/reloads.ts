@@ -83,7 +83,6 @@ async function reload({ settings, set, modules, edition }: Delivery): Promise<vo
   const generation = live + 1
   await held.begin({
     generation,
-    manifest: `${generation}`,
     base: live === 0 ? null : live,
     revision: null,
     settings,
@@ -92,6 +91,7 @@ async function reload({ settings, set, modules, edition }: Delivery): Promise<vo
     preflight: 'warn',
   })
   held.part({ generation, set, unset: [], modules })
+  held.name({ generation, manifest: `${generation}` })
   await held.prepare(generation)
   // They begin on the former generation and end on it, after the swap.
   const calls =

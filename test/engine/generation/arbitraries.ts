@@ -111,3 +111,8 @@ function deltaOf(edits: readonly Edit[], at: number): Delta {
   }
   return { revision: revision(String(at).repeat(40)), set: [...set.values()], unset: [...unset], modules, settings, lockfile: null }
 }
+
+/** As it compares: a persistent map keeps what it holds to itself. */
+export function plain(manifest: Manifest): Manifest {
+  return { ...manifest, entries: new Map(manifest.entries) }
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
+import type { BuiltGeneration } from '../../../engine/generation/built.ts'
 import { releaseGeneration } from '../../../engine/generation/drain.ts'
 import { Instances } from '../../../engine/generation/instances.ts'
 import { PrepareError } from '../../../engine/generation/prepare-error.ts'
@@ -219,6 +220,31 @@ test('buildGeneration() hands routes to the router, the changed ones only', asyn
     ['found', 'none', 'found'],
   )
   assert.equal(one.router.match('GET', '/b').kind, 'found')
+})
+
+test('buildGeneration() leaves alone the views that look a resource up late, and tells those that bind it', async () => {
+  await using instances = new Instances()
+  const table = tableOf(
+    rowOf('late', memoryAdapter({ hasView: true })),
+    rowOf('bound', memoryAdapter({ hasView: true })),
+    rowOf('service', memoryAdapter({ hasView: true })),
+  )
+  const lateRow = { ...rowOf('late', memoryAdapter({ hasView: true })), late: [kindName('service')] }
+  const estate = (edition: number, key: number) =>
+    manifestOf(
+      entryOf('service/s', { edition }),
+      entryOf('bound/key', { key }),
+      entryOf('bound/a', {}, { refs: ['service/s'] }),
+      entryOf('late/a', {}, { refs: ['bound/key', 'service/s'] }),
+    )
+  const within = { instances, table: new Map([...table, [lateRow.kind, lateRow]]) }
+  const one = await buildIn(within, estate(1, 1))
+  const two = await buildIn(within, estate(2, 1), { base: one })
+  const three = await buildIn(within, estate(2, 2), { base: two })
+  const isSame = (ref: string, before: BuiltGeneration, after: BuiltGeneration) =>
+    before.resolve(parseRef(ref)) === after.resolve(parseRef(ref))
+  assert.deepEqual([isSame('service/s', one, two), isSame('bound/a', one, two), isSame('late/a', one, two)], [false, false, true])
+  assert.equal(isSame('late/a', two, three), false)
 })
 
 test('buildGeneration() shares one instance between resources whose adapter says so', async () => {

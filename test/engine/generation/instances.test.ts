@@ -86,3 +86,23 @@ test('releaseGeneration() does nothing the second time', async () => {
   await releaseGeneration(generation, instances)
   assert.equal(instances.size, 0)
 })
+
+test('a build keeps open what its base holds, whatever becomes of the base meanwhile', async () => {
+  await using instances = new Instances()
+  const adapter = memoryAdapter({ isAsync: true })
+  const within = { instances, table: tableOf(rowOf('own', adapter)) }
+  const base = await buildIn(within, manifestOf(entryOf('own/a'), entryOf('own/b')))
+  const building = buildIn(within, manifestOf(entryOf('own/a'), entryOf('own/c')), { base })
+  await releaseGeneration(base, instances)
+  const next = await building
+  assert.deepEqual(
+    adapter.opened.map(({ ref, isOpen }) => [ref, isOpen]),
+    [
+      ['own/a', true],
+      ['own/b', false],
+      ['own/c', true],
+    ],
+  )
+  await releaseGeneration(next, instances)
+  assert.equal(instances.size, 0)
+})

@@ -299,7 +299,8 @@ describe('a boot', () => {
   test('meets workers that served on, and has them let go of what was never committed', async () => {
     await using rig = await createRig()
     await rig.apply(1)
-    for (const worker of rig.workers.alive) await worker.prepare({ ...orderOf(rig), generation: 2, manifest: `${'0'.repeat(64)}.manifest` })
+    for (const worker of rig.workers.alive)
+      await worker.prepare({ ...orderOf(rig), generation: 2, manifest: Promise.resolve(`${'0'.repeat(64)}.manifest`) })
     await rig.crash('workers')
     for (const { held } of rig.workers.alive) assert.deepEqual(held, [1])
     assert.equal((await rig.apply(2)).kind, 'live')

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { applied } from '../../../engine/generation/applied.ts'
 import type { Manifest } from '../../../engine/generation/manifest.ts'
-import { manifestDigest } from '../../../engine/generation/record.ts'
+import { digestManifest } from '../../../engine/generation/state-digest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../../../engine/generation/workers.ts'
 import { LinkError } from '../../../engine/process/link.ts'
 
@@ -39,7 +39,7 @@ export class WorkerDouble implements WorkerPort {
   /** Of what it serves. */
   get digest(): string | null {
     const live = this.#held.get(this.live)
-    return live ? manifestDigest(live.contents) : null
+    return live ? digestManifest(live.contents).digest : null
   }
 
   holds({ generation, manifest }: { readonly generation: number; readonly manifest: string }): boolean {
@@ -53,11 +53,12 @@ export class WorkerDouble implements WorkerPort {
       this.refusal = null
       throw new Error(reason)
     }
+    const name = await manifest
     const from = base && this.holds(base) ? this.#held.get(base.generation) : undefined
     const contents = from ? applied(from.contents, delta) : whole
-    assert.equal(manifestDigest(contents), manifestDigest(whole), 'the delta leads to the whole')
+    assert.equal(digestManifest(contents).digest, digestManifest(whole).digest, 'the delta leads to the whole')
     this.sent.push(from ? delta.set.length : whole.entries.size)
-    this.#held.set(generation, { manifest, contents })
+    this.#held.set(generation, { manifest: name, contents })
   }
 
   async abort(generation: number): Promise<void> {

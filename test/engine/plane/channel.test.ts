@@ -3,6 +3,7 @@ import { test } from 'vitest'
 import { closedCredential } from '../../../adapters/credential.ts'
 import type { Declared } from '../../../adapters/port.ts'
 import { admissionTo } from '../../../engine/plane/admission.ts'
+import { serviceOf as boundService } from '../../../engine/plane/bound-service.ts'
 import { channelAdapter } from '../../../engine/plane/channel.ts'
 import { digestOf } from '../../../schema/digest.ts'
 import type { JsonObject } from '../../../schema/json.ts'
@@ -26,7 +27,7 @@ test('A channel becomes a route with its fields and its defaults', () => {
     method: '',
     credentials: [views['security/key'], views['groups/partners']],
     open: false,
-    service,
+    service: 'service/client.get',
     timeoutMs: 10_000,
     contentType: 'application/json',
     merging: { parameters: true, first: 'query', over: 'body' },
@@ -66,7 +67,9 @@ for (const [what, spec, headers, expected] of [
     const route = routeFor(spec)
     assert(route)
     const admission = admissionTo(route, { headers })
-    assert.equal(admission.kind === 'admitted' ? 'admitted' : admission.status, expected)
+    const bound = boundService(route.service, { resolve: ref => views[ref] })
+    const given = bound.kind === 'closed' ? 503 : admission.kind === 'admitted' ? 'admitted' : admission.status
+    assert.equal(given, expected)
   })
 
 test('A closed channel keeps its path and its credentials, and says why', () => {

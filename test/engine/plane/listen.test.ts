@@ -45,6 +45,7 @@ const routes = [
   }),
   routeOf({ name: 'closed', pattern: '/closed', closed: 'rate limits are not served yet', service: echo }),
   routeOf({ name: 'serviceless', pattern: '/serviceless' }),
+  routeOf({ name: 'unserved', pattern: '/unserved', open: false, credentials: [keyOf('x')], service: { closed: 'its check failed' } }),
   routeOf({
     name: 'model',
     method: 'POST',
@@ -254,6 +255,7 @@ for (const [path, headers, status, challenge] of [
   ['/unresolved', { 'x-key': 'x' }, 503, null],
   ['/closed', {}, 503, null],
   ['/serviceless', {}, 503, null],
+  ['/unserved', {}, 503, null],
 ] as const)
   test(`${path} answers ${status} to ${JSON.stringify(headers)}`, async () => {
     ran.length = 0

@@ -5,16 +5,24 @@ import { emptyManifest } from '../../../engine/generation/manifest.ts'
 import type { CredentialView, Route } from '../../../engine/plane/route.ts'
 import { createRouter } from '../../../engine/plane/router.ts'
 import type { Caller, ServiceView, Unit } from '../../../engine/service/unit.ts'
+import { parseRef } from '../../../schema/ref.ts'
 
-export function routeOf(spec: Partial<Omit<Route, 'ref'>> & { name: string }): Route {
-  const { name, ...rest } = spec
+/** Its service is that of every generation it is in. */
+export type TestRoute = Route & { readonly view: ServiceView | Closed | null }
+interface Closed {
+  readonly closed: string
+}
+
+export function routeOf(spec: Partial<Omit<Route, 'ref' | 'service'>> & { name: string; service?: ServiceView | Closed }): TestRoute {
+  const { name, service: view = null, ...rest } = spec
   return {
+    view,
     ref: `channel_rest/${name}`,
     pattern: '/',
     method: 'GET',
     credentials: [],
     open: true,
-    service: null,
+    service: view && parseRef(`service/${name}`),
     timeoutMs: 10_000,
     contentType: 'application/json',
     closed: null,
@@ -42,7 +50,11 @@ export function keyOf(password: string, rest: Partial<CredentialView> & { caller
   return { authenticate: headers => (headers['x-key'] === password ? caller : null), challenge: null, closed: null, ...more }
 }
 
-export async function generationOf(number: number, routes: readonly Route[], signal = new AbortController().signal): Promise<Generation> {
+export async function generationOf(
+  number: number,
+  routes: readonly TestRoute[],
+  signal = new AbortController().signal,
+): Promise<Generation> {
   const router = await createRouter().replace([], routes)
   let inFlight = 0
   return {
@@ -50,7 +62,7 @@ export async function generationOf(number: number, routes: readonly Route[], sig
     manifest: emptyManifest,
     router,
     signal,
-    resolve: () => undefined,
+    resolve: ref => routes.find(({ service }) => service === ref)?.view ?? undefined,
     enter() {
       let inside = true
       inFlight++

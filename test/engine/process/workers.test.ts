@@ -87,7 +87,7 @@ const { settings } = whole
 assert(settings)
 const order: PrepareOrder = {
   generation: 2,
-  manifest: 'second',
+  manifest: Promise.resolve('second'),
   base: { generation: 1, manifest: 'first' },
   delta: { revision: null, set: manyEntries(1), unset: [], modules: [], settings, lockfile: null },
   whole,
@@ -107,9 +107,11 @@ for (const [what, held, base, sent] of [
     await using control = await createControl()
     const begun: Begin[] = []
     const parts: number[] = []
+    const names: string[] = []
     const link = await control.dial({
       begin: (begin: Begin) => void begun.push(begin),
       part: (part: Part) => void parts.push(part.set.length),
+      name: ({ manifest }: { manifest: string }) => void names.push(manifest),
       prepare: () => undefined,
     })
     await link.call('hello', hello({ held, live: held.length }))
@@ -118,9 +120,28 @@ for (const [what, held, base, sent] of [
     assert(port)
     await port.prepare(order)
     assert.deepEqual([begun.map(begin => begin.base), parts], [[base], sent])
+    assert.deepEqual(names, ['second'])
     assert(port.holds({ generation: 2, manifest: 'second' }))
     link.close()
   })
+
+test('prepare() has a worker let go of what it built where its manifest cannot be written', async () => {
+  await using control = await createControl()
+  const steps: string[] = []
+  const link = await control.dial({
+    begin: () => void steps.push('begin'),
+    part: () => void steps.push('part'),
+    prepare: () => void steps.push('prepare'),
+    abort: () => void steps.push('abort'),
+  })
+  await link.call('hello', hello({ held: [{ generation: 1, manifest: 'first' }], live: 1 }))
+  await until(() => control.up.length === 1, 'A greeting')
+  const [port] = control.up
+  assert(port)
+  await assert.rejects(port.prepare({ ...order, manifest: Promise.reject(new Error('the disk is full')) }), /the disk is full/)
+  assert.deepEqual([steps, port.holds({ generation: 2, manifest: 'second' })], [['begin', 'part', 'prepare', 'abort'], false])
+  link.close()
+})
 
 test('dismiss() kills a worker that is linked, and nobody once its link has closed', async () => {
   await using control = await createControl()
