@@ -41,7 +41,7 @@ export interface ServiceCompiler extends AsyncDisposable {
 }
 
 // Raised whenever facts, models or modules come out differently for the same contents.
-const format = 2
+const format = 3
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
   const cache = new ResultCache(cacheDirectory, `${format} ${esbuildVersion}`)

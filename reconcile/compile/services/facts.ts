@@ -1,6 +1,7 @@
 // What the syntax of one file of service code says, as data. It depends on nothing but the file's path and contents,
 // so it is read once per blob, kept on disk, and combined by the compiler with what other files say.
 
+import type { Digest } from '../../../schema/digest.ts'
 import type { IssueCode, Severity } from '../../../schema/issue.ts'
 import type { JsonObject } from '../../../schema/json.ts'
 
@@ -51,6 +52,8 @@ export interface FileFacts {
   readonly uses: readonly UseFact[]
   /** It reads `import.meta`, which CommonJS has not. */
   readonly importMeta: boolean
+  /** Stands for all that types of this file can depend on in it; null where the file's contents do. */
+  readonly typed: Digest | null
 }
 
-export const emptyFacts: FileFacts = { flaws: [], imports: [], services: [], uses: [], importMeta: false }
+export const emptyFacts: FileFacts = { flaws: [], imports: [], services: [], uses: [], importMeta: false, typed: null }

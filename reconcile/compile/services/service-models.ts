@@ -1,5 +1,5 @@
-// The JSON Schemas of services: those given as literals as they are, those of types from the child, each kept by the contents of
-// every file its types can reach.
+// The JSON Schemas of services: those given as literals as they are, those of types from the child, each kept by what its types
+// can depend on in every file they can reach.
 
 import { type Digest, digestOf } from '../../../schema/digest.ts'
 import type { JsonObject } from '../../../schema/json.ts'
@@ -49,7 +49,7 @@ function jobsOf(graph: SourceGraph, path: string, service: ServiceFact): Job[] {
   if (sides.length === 0) return []
   const closure = closureOf(graph, path, { types: true }).flatMap(each => graph.get(each) ?? [])
   const refs = closure.map(({ path, blob }) => ({ path, blob }))
-  const contents = digestOf(refs.map(({ path, blob }) => [path, blob]))
+  const contents = digestOf(closure.map(({ path, blob, facts }) => [path, facts.typed ?? blob]))
   return sides.map(side => ({
     wanted: { path, exportName: service.exportName, side },
     fact: service[side],

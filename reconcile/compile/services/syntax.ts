@@ -1,15 +1,16 @@
 // Reads facts from a syntax tree. Runs in the TypeScript child, as a file may be hostile to a parser; never runs user code.
 
 import ts from 'typescript'
-import type { FileFacts, Flaw, ImportFact } from './facts.ts'
+import { emptyFacts, type FileFacts, type Flaw, type ImportFact } from './facts.ts'
 import { findServices } from './find-services.ts'
 import { findUses } from './find-uses.ts'
 import { placeOf } from './place.ts'
+import { typedDigest } from './typed-text.ts'
 
 /** Facts of one file. A file with syntax errors has those as its flaws and nothing else. */
 export function readFacts(file: ts.SourceFile): FileFacts {
   const flaws = syntaxErrors(file)
-  if (flaws.length > 0) return { flaws, imports: [], services: [], uses: [], importMeta: false }
+  if (flaws.length > 0) return { ...emptyFacts, flaws }
   const found = findServices(file)
   const { awaits, importMeta } = surveyModule(file)
   return {
@@ -18,6 +19,7 @@ export function readFacts(file: ts.SourceFile): FileFacts {
     services: found.services.map(service => service.fact),
     uses: findUses(file, found),
     importMeta,
+    typed: typedDigest(file, found.services),
   }
 }
 

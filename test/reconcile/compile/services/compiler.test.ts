@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import vm from 'node:vm'
-import { afterAll, describe, test } from 'vitest'
+import { afterAll, describe, test, vi } from 'vitest'
 import type { CompiledServices } from '../../../../reconcile/compile/desired.ts'
 import { createServiceCompiler } from '../../../../reconcile/compile/services/compiler.ts'
 import { TypeScript } from '../../../../reconcile/compile/services/typescript.ts'
@@ -383,6 +383,32 @@ describe('what was worked out is kept', () => {
       await rm(directory, { recursive: true })
     }
   })
+
+  const typed = (body: string, type = 'number') =>
+    `${head}export const s = service<{ a: ${type} }, { b: string }>({ name: 'a', async handle(request) { ${body} } })`
+  const inferred = (body: string) => `${head}export const s = service({ name: 'a', handle: async (request: { a: number }) => ${body} })
+export const t = service({ name: 'b', handle: async (request: Awaited<ReturnType<typeof s.handle>>): Promise<void> => {} })`
+
+  for (const [what, before, after, isAsked] of [
+    ['for another body of one line, as long', typed('return { b: "1" }'), typed('return { b: "2" }'), false],
+    ['for another body of as many lines', typed('\n  return { b: "1" }\n'), typed('\n  return { b: "22" }\n'), false],
+    ['where places move', typed('return { b: "1" }'), typed('\nreturn { b: "1" }'), true],
+    ['for another type', typed('return { b: "1" }'), typed('return { b: "1" }', 'string'), true],
+    ['where a type is inferred from the body', inferred('{ return { b: 1 } }'), inferred('{ return { c: 1 } }'), true],
+  ] as const)
+    test(`models are ${isAsked ? '' : 'not '}derived again ${what}, and are what they are from nothing`, async () => {
+      const compileBy = (own: typeof compiler, code: string) =>
+        own.compileServices(memoryTree({ 'services/s.ts': code }), 'services', vocabulary)
+      await using remembering = createServiceCompiler({ cacheDirectory: null })
+      await using fresh = createServiceCompiler({ cacheDirectory: null })
+      await compileBy(remembering, before)
+      const ask = vi.spyOn(TypeScript.prototype, 'ask')
+      const again = await compileBy(remembering, after)
+      const asked = ask.mock.calls.map(([kind]) => kind)
+      ask.mockRestore()
+      assert.deepEqual(again, await compileBy(fresh, after))
+      assert.equal(asked.includes('models'), isAsked)
+    })
 })
 
 describe('the TypeScript child', () => {
