@@ -53,11 +53,15 @@ async function hasSameRefs(
 
 const none: readonly Ref[] = []
 
-/** `touched` and whatever refers to it, at any distance. */
-export async function reachedFrom(touched: Iterable<Ref>, referrers: Referrers, slices: Slices): Promise<Set<Ref>> {
+/** `touched` and whatever refers to it in a way that `binds`, at any distance. */
+export async function reachedFrom(
+  touched: Iterable<Ref>,
+  referrers: Referrers,
+  { binds, slices }: { readonly binds: (referrer: Ref, referent: Ref) => boolean; readonly slices: Slices },
+): Promise<Set<Ref>> {
   const reached = new Set(touched)
   for (const ref of reached) {
-    for (const referrer of referrers.get(ref) ?? []) reached.add(referrer)
+    for (const referrer of referrers.get(ref) ?? []) if (binds(referrer, ref)) reached.add(referrer)
     if (slices.isSpent()) await slices.rest()
   }
   return reached

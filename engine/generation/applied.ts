@@ -2,27 +2,29 @@
 
 import assert from 'node:assert'
 import type { Digest } from '../../schema/digest.ts'
-import { isObject } from '../../schema/json.ts'
+import type { Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import { type Delta, type Entry, type Manifest, originText } from './manifest.ts'
+import { NamedModules } from './named-modules.ts'
 import { PersistentMap } from './persistent-map.ts'
 
 /** The manifest that `delta` leads to. Modules that no entry names in `spec.modules` are dropped. */
 export function applied(manifest: Manifest, delta: Delta): Manifest {
   let entries = PersistentMap.of(manifest.entries)
-  let touchesCode = delta.modules.length > 0
-  for (const ref of delta.unset) {
-    touchesCode ||= namesModules(entries.get(ref))
-    entries = entries.without(ref)
+  const former: Entry[] = []
+  const replace = (ref: Ref, entry: Entry | null) => {
+    const before = entries.get(ref)
+    if (before) former.push(before)
+    entries = entry ? entries.with(ref, entry) : entries.without(ref)
   }
-  for (const entry of delta.set) {
-    touchesCode ||= namesModules(entries.get(entry.resource.ref))
-    entries = entries.with(entry.resource.ref, entry)
-  }
+  for (const ref of delta.unset) replace(ref, null)
+  for (const entry of delta.set) replace(entry.resource.ref, entry)
+  const touchesCode = delta.modules.length > 0 || former.some(namesModules) || delta.set.some(namesModules)
+  const modules = () => NamedModules.of(manifest.entries.values(), manifest.modules).after(former, delta.set, byDigest(delta.modules))
   return {
     revision: delta.revision,
     entries,
-    modules: touchesCode ? namedModules(entries.values(), new Map([...manifest.modules, ...byDigest(delta.modules)])) : manifest.modules,
+    modules: touchesCode ? modules() : manifest.modules,
     settings: delta.settings,
     lockfile: delta.lockfile,
   }
@@ -44,28 +46,12 @@ export function deltaBetween(from: Manifest, to: Manifest): Delta {
   }
 }
 
-/** Of `modules`, those that an entry names in `spec.modules`. */
-export function namedModules(entries: Iterable<Entry>, modules: ReadonlyMap<Digest, Module>): Map<Digest, Module> {
-  const named = new Map<Digest, Module>()
-  for (const entry of entries)
-    for (const digest of digestsNamedBy(entry)) {
-      const module = modules.get(digest)
-      if (module) named.set(digest, module)
-    }
-  return named
+function namesModules(entry: Entry): boolean {
+  return entry.resource.spec.modules !== undefined
 }
 
-function namesModules(entry: Entry | undefined): boolean {
-  return entry?.resource.spec.modules !== undefined
-}
-
-function digestsNamedBy(entry: Entry): Digest[] {
-  const { modules } = entry.resource.spec
-  return isObject(modules) ? (Object.values(modules) as Digest[]) : [] // only looked up: what is no digest finds nothing
-}
-
-function byDigest(modules: readonly Module[]): [Digest, Module][] {
-  return modules.map(module => [module.digest, module])
+function byDigest(modules: readonly Module[]): ReadonlyMap<Digest, Module> {
+  return new Map(modules.map(module => [module.digest, module]))
 }
 
 /** Digests stand for what they are over, so that 50,000 entries compare without being walked. */

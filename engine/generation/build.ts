@@ -79,7 +79,7 @@ class Build {
     const { number, base, manifest, router } = this.#request
     const touched = await this.#touched()
     const referrers = await referrersAfter(base, manifest, { touched, slices: this.#slices })
-    const reached = await reachedFrom(touched, referrers, this.#slices)
+    const reached = await reachedFrom(touched, referrers, { binds: this.#binds, slices: this.#slices })
     const order = await inOrder(reached, manifest, this.#slices)
 
     await this.#prepareChanged(touched)
@@ -247,7 +247,7 @@ class Build {
     for (const ref of touched) if (!manifest.entries.has(ref) && base?.views.has(ref)) replace(ref, undefined)
     for (const ref of order) {
       const entry = manifest.entries.get(ref)
-      if (entry && (touched.has(ref) || this.#sees(entry, moved))) {
+      if (entry && (touched.has(ref) || entry.resource.refs.some(referent => moved.has(referent) && this.#binds(ref, referent)))) {
         try {
           replace(ref, this.#viewOf(entry))
         } catch (error) {
@@ -259,11 +259,8 @@ class Build {
     return routes
   }
 
-  /** Whether its view binds one that moved. */
-  #sees({ resource }: Entry, moved: ReadonlySet<Ref>): boolean {
-    const late = this.#rowOf(resource.ref)?.late
-    return resource.refs.some(referent => moved.has(referent) && !late?.includes(partsOf(referent).kind))
-  }
+  /** Whether the view of the one holds the view of the other. */
+  readonly #binds = (referrer: Ref, referent: Ref): boolean => !this.#rowOf(referrer)?.late?.includes(partsOf(referent).kind)
 
   /** Of what changed; most changes are of resources that neither are watched nor take in work. */
   async #indexes(touched: ReadonlySet<Ref>): Promise<Pick<Parts, 'intake' | 'watched'>> {

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import type { Digest } from '../../schema/digest.ts'
 import type { Ref, Revision } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
-import { namedModules } from './applied.ts'
 import { syncDirectory, writeAside } from './durable.ts'
 import type { Delta, Entry, Manifest, Settings } from './manifest.ts'
+import { NamedModules } from './named-modules.ts'
 import { PersistentMap } from './persistent-map.ts'
 import { createSlices } from './slice.ts'
 
@@ -107,7 +107,7 @@ export async function readManifest(dataDir: string, name: string): Promise<Manif
       else if ('unset' in line) entries = entries.without(line.unset)
       else modules.set(line.module.digest, line.module)
     })
-  const kept = namedModules(entries.values(), modules)
+  const kept = NamedModules.of(entries.values(), modules)
   if (!last || entries.size !== last.entries || kept.size !== last.modules)
     throw new ManifestError(name, `Cannot read manifest "${name}" as it does not add up: ${entries.size} entries and ${kept.size} modules`)
   return { revision: last.revision, entries, modules: kept, settings: last.settings, lockfile: last.lockfile }

@@ -150,5 +150,5 @@ function outcomeOf({ steps }: Plan, before: Iterable<string>): string[] {
 
 /** As it compares: a persistent map keeps what it holds to itself. */
 function plain(manifest: Manifest): Manifest {
-  return { ...manifest, entries: new Map(manifest.entries) }
+  return { ...manifest, entries: new Map(manifest.entries), modules: new Map(manifest.modules) }
 }

@@ -114,5 +114,5 @@ function deltaOf(edits: readonly Edit[], at: number): Delta {
 
 /** As it compares: a persistent map keeps what it holds to itself. */
 export function plain(manifest: Manifest): Manifest {
-  return { ...manifest, entries: new Map(manifest.entries) }
+  return { ...manifest, entries: new Map(manifest.entries), modules: new Map(manifest.modules) }
 }
