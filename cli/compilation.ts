@@ -19,6 +19,8 @@ import type { Libraries } from './libraries.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 export interface Compilation extends AsyncDisposable {
+  /** Starts the processes that parse, so that a compilation that comes soon does not wait for them. */
+  warm(): void
   /** `policy` null: the revision's own file judges. */
   compile(tree: Tree, policy: Settings | null): Promise<Compiled>
   /** Digest over the files that secrets were last read from, by their times and sizes: what a compilation reads beside the tree. */
@@ -42,6 +44,10 @@ export function createCompilation({ config, vocabulary, sealKey, libraries }: Co
   let directory = 'services'
   let secretFolders: readonly string[] = []
   return {
+    warm() {
+      documents.warm()
+      compiler.warm()
+    },
     inputs: async () => digestOf(await Promise.all(secretFolders.map(stampOf))),
     checkTypes: (tree, options) => compiler.checkTypes(tree, directory, options),
     async compile(tree, policy) {

@@ -62,7 +62,8 @@ export function followSource(options: FollowOptions): Following {
     clock,
   })
   const compile = compileJudged(compilation.compile, judge, () => engine.live().manifest.settings)
-  const sync = createSync({ source, compile, choke, engine, store, clock, inputs: compilation.inputs, signal })
+  const { inputs, warm } = compilation
+  const sync = createSync({ source, compile, warm, choke, engine, store, clock, inputs, signal })
   const operations = createOperations({
     environment,
     engine,

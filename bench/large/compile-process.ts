@@ -23,6 +23,7 @@ await using compilation = createCompilation({
   sealKey: new SealKey(new Uint8Array(32).fill(7)),
   libraries: { remember: async () => undefined },
 })
+compilation.warm()
 const revision = await source.fetch()
 const first = await timed()
 const again = await timed()

@@ -5,20 +5,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { parse } from 'yaml'
 import type { Remote } from '../../test/e2e/server.ts'
-import { fileText, perFile } from '../estate/large.ts'
+import { perFile } from '../estate/large.ts'
 import type { Rest } from '../rest.ts'
 import type { Compilation } from './compile-process.ts'
 
 const run = promisify(execFile)
 const script = new URL('compile-process.ts', import.meta.url).pathname
+const yamlScript = new URL('yaml-process.ts', import.meta.url).pathname
 
 export interface CompileTimes {
   readonly cold: readonly number[]
   readonly cached: readonly number[]
   readonly unchanged: readonly number[]
-  /** What the yaml library alone takes for the same text, measured beside each pair. */
+  /** What the yaml library alone takes for the same text, in a fresh process too, measured beside each pair. */
   readonly yaml: readonly number[]
 }
 
@@ -37,7 +37,7 @@ export async function measureCompile(
     for (let round = 0; round < rounds; round++) {
       const data = join(home, `data-${round}`)
       await rest()
-      yaml.push(parseAlone(resources))
+      yaml.push(await parseAlone(resources))
       for (const into of [cold, cached]) {
         await rest()
         const { stdout } = await run(process.execPath, [script, remote.url, join(home, 'clone'), data])
@@ -56,9 +56,7 @@ export async function measureCompile(
   return { cold, cached, unchanged, yaml }
 }
 
-function parseAlone(resources: number): number {
-  const texts = Array.from({ length: resources / perFile }, (_, file) => fileText(file, 0))
-  const startedAt = performance.now()
-  for (const text of texts) parse(text)
-  return performance.now() - startedAt
+async function parseAlone(resources: number): Promise<number> {
+  const { stdout } = await run(process.execPath, [yamlScript, String(resources / perFile)])
+  return Number(stdout)
 }

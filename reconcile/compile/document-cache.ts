@@ -38,6 +38,11 @@ export class DocumentCache {
     this.#parser = new Parser(options)
   }
 
+  /** Starts the process that parses. */
+  warm(): void {
+    this.#parser.warm()
+  }
+
   /**
    * The parsed form of each file, by path. `read` is called once, with the paths that neither memory nor disk knows.
    * Files with the same bytes share one `Parsed`, and so do successive calls: its identity may be used as a cache key.

@@ -81,7 +81,8 @@ export class Parser {
     const child = fork(childFile, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: ['--max-old-space-size=512', '--disable-warning=ExperimentalWarning'],
+      // Almost nothing outlives its file: with room from the beginning it is thrown away instead of being copied, a tenth of all work.
+      execArgv: ['--max-old-space-size=512', '--min-semi-space-size=16', '--disable-warning=ExperimentalWarning'],
       env: {},
     })
     child.on('message', message => this.#answered(message as { id: number; text: string })) // sent by parse-child.ts only

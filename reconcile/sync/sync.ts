@@ -18,6 +18,8 @@ import { type Choke, type Proposal, planLifeMs } from './propose.ts'
 export interface SyncOptions {
   readonly source: Source
   readonly compile: CompileTree
+  /** Called when a fetch begins: what compiles may start what it needs meanwhile. */
+  readonly warm?: () => void
   readonly choke: Choke
   readonly engine: Engine
   readonly store: Store
@@ -196,6 +198,7 @@ function seenBefore(attempt: Attempt): SyncOutcome {
 
 async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
   const { pass, state, options } = attempt
+  options.warm?.()
   failpoint('fetch.start')
   const revision = await timed('fetch', attempt, () => orAborted(options.source.fetch(), options.signal))
   failpoint('fetch.received')

@@ -34,6 +34,8 @@ export interface CheckOptions {
 }
 
 export interface ServiceCompiler extends AsyncDisposable {
+  /** Starts the TypeScript child ahead, which takes a second to load, where nothing is known and it will be needed. */
+  warm(): void
   /** @param directory of the service code, relative to the root of the tree. Never throws for what is wrong with the code. */
   compileServices(tree: Tree, directory: string, vocabulary: Vocabulary): Promise<CompiledServices>
   /** The full type check. A file that does not parse has only its syntax errors. */
@@ -48,6 +50,7 @@ export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: S
   const typescript = new TypeScript(deadlineMs, cacheDirectory === null ? null : join(cacheDirectory, 'typescript'))
   const toolsFor = (tree: Tree): GraphTools => ({ cache, typescript, readTexts: paths => readTexts(tree, paths) })
   return {
+    warm: () => void cache.isEmpty().then(isEmpty => isEmpty && typescript.warm()),
     async compileServices(tree, directory, vocabulary) {
       const tools = toolsFor(tree)
       const [graph, libraries] = await Promise.all([readSourceGraph(tree, directory, tools), readLibraries(tree, directory)])

@@ -35,6 +35,14 @@ export class ResultCache implements AsyncDisposable {
     return value
   }
 
+  /** Whether nothing is known, here or on disk: what is asked for next has to be worked out. */
+  async isEmpty(): Promise<boolean> {
+    if (this.#memory.size > 0) return false
+    await Promise.all(this.#pending)
+    const kept = this.#directory === null ? [] : await readdir(this.#directory).catch(() => []) // not there: nothing was kept
+    return kept.length === 0
+  }
+
   /** Returns at once; the disk follows. `value` is JSON. */
   put(key: Digest, value: unknown): void {
     this.#remember(key, value)

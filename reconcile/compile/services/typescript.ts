@@ -55,6 +55,11 @@ export class TypeScript implements AsyncDisposable {
     return answered
   }
 
+  /** Starts the child ahead of the first question. An idle one does not keep the program alive. */
+  warm(): void {
+    if (!this.#closed) this.#child ??= this.#start()
+  }
+
   /** Process id of the child; null while none runs. */
   get pid(): number | null {
     return this.#child?.pid ?? null
