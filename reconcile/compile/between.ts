@@ -12,8 +12,8 @@ import { locate } from './locate.ts'
 type Resources = ReadonlyMap<Ref, DesiredResource>
 
 /** What the adapters of the kinds find wrong between their resources, at the lines that declare it. */
-export function judgeKinds(resources: Resources, chains: ReadonlyMap<Ref, readonly Item[]>, rows: Iterable<AdapterRow>): Issue[] {
-  return [...rows].flatMap(({ kind, judge }) => {
+export function judgeKinds(resources: Resources, chains: ReadonlyMap<Ref, readonly Item[]>, rows: readonly AdapterRow[]): Issue[] {
+  return rows.flatMap(({ kind, judge }) => {
     if (!judge) return []
     const ofKind: DesiredResource[] = []
     for (const resource of resources.values()) if (resource.kind === kind) ofKind.push(resource)

@@ -50,7 +50,7 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   const declared = layers.flatMap(({ files }) => files.flatMap(({ issues }) => issues))
   const { issues, seen } = look(
     { layers, services, renderer, issues: [...found.issues, ...loaded.issues, ...secrets.issues, ...services.issues, ...declared] },
-    { environment, path, vocabulary: options.vocabulary, rows: options.rows ?? [], memo: options.documents.memo },
+    { environment, path, vocabulary: options.vocabulary, rows: [...(options.rows ?? [])], memo: options.documents.memo },
   )
   failpoint('validate.done')
   return {

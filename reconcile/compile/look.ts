@@ -31,7 +31,7 @@ export interface LookOptions {
   /** Of its environment.yaml. */
   readonly path: string
   readonly vocabulary: Vocabulary
-  readonly rows: Iterable<AdapterRow>
+  readonly rows: readonly AdapterRow[]
   readonly memo: Memo
 }
 
@@ -49,7 +49,7 @@ export interface Seen {
 export function look(brought: Brought, options: LookOptions): { readonly issues: readonly Issue[]; readonly seen: Seen } {
   const { memo, vocabulary } = options
   const { inputs } = brought.renderer
-  const judges = [...options.rows].flatMap(({ judge }) => judge ?? [])
+  const judges = options.rows.flatMap(({ judge }) => judge ?? [])
   const last = memo.round
   const isSame = last?.inputs === inputs && last.vocabulary === vocabulary && isSameList(last.judges, judges)
   const again = last && isSame && !hasErrors(brought.issues) ? lookAgain(last, brought, options) : null

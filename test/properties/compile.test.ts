@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { afterAll, test } from 'vitest'
 import { stringify } from 'yaml'
+import { adapterTable } from '../../adapters/table.ts'
+import { channelRow } from '../../engine/plane/channel.ts'
 import type { Desired } from '../../reconcile/compile/desired.ts'
 import { marksIn } from '../../reconcile/compile/document.ts'
 import { DocumentCache } from '../../reconcile/compile/document-cache.ts'
@@ -172,6 +174,7 @@ const edit = fc.record({
     'redis:\n  - {name: cache, host: "${{ secrets.crm }}", password: "${{ secrets.crm }}"}\n',
     'redis:\n  - {name: cache, $remove: true}\n',
     'channel_rest:\n  - {name: c, service: client.get, url_path: /c, security: s}\n',
+    'channel_rest:\n  - {name: d, service: client.get, url_path: /c, public: true}\n',
     'security:\n  - {name: s, type: apikey, username: u, password: "${{ secrets.db }}"}\n',
     'redis: [',
     '',
@@ -190,8 +193,9 @@ test('a compilation that remembers earlier ones gives what one that remembers no
         files['environments/dev/environment.yaml'] =
           `environment: dev\nextends: [../base]\nrequireSecurity: ${strict}\nvars: {h: ${h}}\nsecrets: [{env: P_}]\n`
         const secrets = createSecrets({ P_CRM: crm, P_DB: 'hunter4' })
-        const remembering = await compileFiles(files, { documents, secrets })
-        const fresh = await compileFiles(files, { documents: forgetful(documents), secrets })
+        const rows = () => adapterTable([channelRow]).values()
+        const remembering = await compileFiles(files, { documents, secrets, rows: rows() })
+        const fresh = await compileFiles(files, { documents: forgetful(documents), secrets, rows: rows() })
         assert.deepEqual(remembering.issues, fresh.issues)
         assert.deepEqual(plain(remembering.desired), plain(fresh.desired))
       }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterAll, test } from 'vitest'
+import { adapterTable } from '../../../adapters/table.ts'
+import { channelRow } from '../../../engine/plane/channel.ts'
 import { compile } from '../../../reconcile/compile/compile.ts'
 import { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
 import { noSecrets } from '../../../reconcile/compile/secrets.ts'
@@ -191,6 +193,25 @@ test('compile() judges no name of a service while a file of service code cannot 
     (await compileWith(false)).issues.map(({ code }) => code),
     ['UNRESOLVED_REF'],
   )
+})
+
+test('compile() tells what adapters find wrong between resources, whatever was compiled before', async () => {
+  await using own = new DocumentCache({ directory: null })
+  const files = (path: string) => ({
+    ...devEstate(''),
+    'environments/dev/a.yaml': channel('    public: true\n'),
+    'environments/dev/b.yaml': `channel_rest:\n  - {name: other, service: client.get, public: true, url_path: ${path}}\n`,
+    'environments/dev/c.yaml': 'redis:\n  - {name: cache, host: h}\n',
+  })
+  for (const [path, expected] of [
+    ['/orders', ['ROUTE_CONFLICT dev/b.yaml:2:64']],
+    ['/other', []],
+    ['/orders', ['ROUTE_CONFLICT dev/b.yaml:2:64']],
+    ['/others', []],
+  ] as const) {
+    const { issues } = await compileFiles(files(path), { documents: own, rows: adapterTable([channelRow]).values() })
+    assert.deepEqual(placesOf(issues.filter(({ severity }) => severity === 'error')), expected)
+  }
 })
 
 test('compile() reads nothing again that it has read before', async () => {
