@@ -1,14 +1,17 @@
 // From the spawn of `plumb serve` to its first answer, with nothing of the world outside: the repository is gone, and neither
 // PostgreSQL nor Redis nor the CRM answers. What was live is served from the data directory.
 
+import { execFile } from 'node:child_process'
 import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { createRemote, freePort, startServer } from '../test/e2e/server.ts'
 import { firstAnswer } from './poll.ts'
 import type { Rest } from './rest.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
+const exec = promisify(execFile)
 const turns = 9
 const warmUps = 1
 
@@ -45,6 +48,7 @@ export async function run(rest: Rest): Promise<readonly BenchRow[]> {
     await rename(remote.url, `${remote.url}.away`)
 
     const elapsed: number[] = []
+    const bare: number[] = []
     for (let turn = -warmUps; turn < turns; turn++) {
       const probe = {
         origin: `http://127.0.0.1:${channelsPort}`,
@@ -53,6 +57,9 @@ export async function run(rest: Rest): Promise<readonly BenchRow[]> {
         body: '{"client_id":123}',
       } as const
       await rest()
+      const bareAt = performance.now()
+      await exec(process.execPath, ['-e', '0'])
+      if (turn >= 0) bare.push(performance.now() - bareAt)
       const startedAt = performance.now()
       const server = await serve()
       try {
@@ -63,7 +70,11 @@ export async function run(rest: Rest): Promise<readonly BenchRow[]> {
         await server[Symbol.asyncDispose]()
       }
     }
-    return [rowOf('boot without git, PostgreSQL and Redis', elapsed, { goal: 2_000 })]
+    return [
+      // A boot starts five processes, one after the other; this says what one costs the machine today.
+      rowOf('start of Node alone, spawn to exit', bare),
+      rowOf('boot without git, PostgreSQL and Redis', elapsed, { goal: 2_000 }),
+    ]
   } finally {
     await rm(home, { recursive: true, force: true, maxRetries: 5 })
   }
