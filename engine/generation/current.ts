@@ -88,27 +88,26 @@ export async function writeCurrent(dataDir: string, state: CurrentState): Promis
 }
 
 /**
- * Does all of `writeCurrent` that may be done before its rename: the file is flushed, and what is live kept as `current.previous`.
- * Another write before the commit takes its place.
+ * Does what of `writeCurrent` may come to nothing: the file is written and flushed. `current.previous` stays as it is until the commit, so
+ * that a state that is never committed costs nothing of what a restart could fall back on. Another write before the commit takes its place.
  * @throws CurrentError with `committed: 'no'`
  */
 export async function stageCurrent(dataDir: string, state: CurrentState): Promise<StagedCurrent> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const path = currentPath(dataDir)
   const aside = `${path}.tmp`
-  let kept = false
   try {
     await writeAside(aside, async file => {
       await file.writeFile(encode(state))
       failpoint('snapshot.tmp')
     })
     failpoint('snapshot.fsynced')
-    kept = await keepPrevious(dataDir)
   } catch (cause) {
     return await refuse(cause)
   }
   return {
     async commit() {
+      const kept = await keepPrevious(dataDir).catch(refuse)
       await rename(aside, path).catch(refuse)
       try {
         failpoint('snapshot.renamed')

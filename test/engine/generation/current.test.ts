@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { CurrentError, type CurrentState, readCurrent, writeCurrent } from '../../../engine/generation/current.ts'
+import { CurrentError, type CurrentState, readCurrent, stageCurrent, writeCurrent } from '../../../engine/generation/current.ts'
 import { readManifest, writeManifest } from '../../../engine/generation/manifests.ts'
 import { temporaryDirectory } from '../../directory.ts'
 import { mountSmallDisk } from '../../small-disk.ts'
@@ -72,6 +72,17 @@ test('readCurrent() gives the state before where current is missing', async () =
   const found = await readCurrent(directory.path)
   assert.deepEqual(found.state, stateOf(1))
   assert.match(String(found.recovered), /it is missing; serial 1 of current.previous is used/)
+})
+
+test('stageCurrent() of what never goes live takes nothing of what can stand in for a damaged current', async () => {
+  await using directory = await temporaryDirectory()
+  for (const serial of [1, 2]) await writeCurrent(directory.path, stateOf(serial))
+  const staged = await stageCurrent(directory.path, stateOf(3))
+  assert.deepEqual(await readCurrent(directory.path), { state: stateOf(2), previous: stateOf(1), recovered: null })
+  await staged.discard()
+  // In place, as a disk does it: a second name of the file would show the same.
+  await writeFile(join(directory.path, 'current'), 'damaged')
+  assert.deepEqual((await readCurrent(directory.path)).state, stateOf(1))
 })
 
 test('writeCurrent() keeps the good state before it where current was corrupt', async () => {
