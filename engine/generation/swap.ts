@@ -11,14 +11,16 @@ import type { HistoryRow, Store } from '../store/port.ts'
 import { applied, deltaBetween } from './applied.ts'
 import type { CurrentState } from './current.ts'
 import { CurrentError, type StagedCurrent, stageCurrent, writeCurrent } from './current.ts'
-import type { ApplyOutcome, ApplyRequest, LiveState, Phases, RollbackRequest } from './engine.ts'
+import type { ApplyOutcome, ApplyRequest, LiveState, RollbackRequest } from './engine.ts'
 import { createFleet, type Preflight } from './fleet.ts'
 import type { Delta, Manifest } from './manifest.ts'
 import { emptyManifest } from './manifest.ts'
 import { type Bases, collectManifests, readManifest, writeManifest } from './manifests.ts'
 import { pairsBetween } from './mark.ts'
 import { type Announce, createRecorder } from './record.ts'
+import { issueLine, refused, whyBusy } from './refusal.ts'
 import { type Digested, digestApplied, digestManifest } from './state-digest.ts'
+import { type Stopwatch, stopwatch } from './stopwatch.ts'
 import { createTurns } from './turns.ts'
 import type { WorkerPort, Workers } from './workers.ts'
 
@@ -94,7 +96,6 @@ interface Fallback {
   readonly digested: Digested
 }
 
-const maxDraining = 4
 /** Manifests of so many serials stay on disk for rollbacks. */
 const keptManifests = 20
 /** The end of a probation that the disk refused is tried again so much later. */
@@ -171,7 +172,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       return refused('STALE', [
         `Cannot apply as the plan was made against serial ${request.baseSerial}: serial ${live?.serial ?? 0} is live; plan again`,
       ])
-    const busy = whyBusy()
+    const busy = whyBusy(live, workers)
     if (busy) return refused('BUSY', [busy])
     const contents = applied(live?.contents ?? emptyManifest, request.delta)
     return await build(contents, request.delta, request)
@@ -373,7 +374,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       return refused('PREPARE_FAILED', [
         `Cannot roll back to serial ${row.serial} as its manifest is no longer on disk: the last ${keptManifests} are kept; revert the commit instead`,
       ])
-    const busy = whyBusy()
+    const busy = whyBusy(live, workers)
     if (busy) return refused('BUSY', [busy])
     const delta = deltaBetween(live.contents, contents)
     // A way back is not refused for a far end that is away, and needs no second trial.
@@ -432,51 +433,12 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     const row = await store.getHistory(serial)
     return row && (await readManifest(dataDirectory, row.manifest).catch(() => undefined))
   }
-
-  function whyBusy(): string | null {
-    if (live?.probationUntil)
-      return `Cannot apply as generation ${live.generation} is on probation until ${live.probationUntil}; the newest revision follows, or end it with plumb sync --end-probation`
-    const draining = new Set(workers.list().flatMap(worker => worker.draining))
-    if (draining.size >= maxDraining)
-      return `Cannot apply as ${draining.size} generations still drain; the newest revision follows when one has ended`
-    return null
-  }
 }
 
 function stateOf({ contents: _contents, digested: _digested, ...state }: Live): CurrentState {
   return state
 }
 
-/** `services/a.ts:3:7: CODE: what is wrong` */
-function issueLine({ at, code, message }: Issue): string {
-  return `${at ? `${at.path}:${at.line}:${at.column}: ` : ''}${code}: ${message}`
-}
-
-function refused(
-  code: Extract<ApplyOutcome, { kind: 'refused' }>['code'],
-  reasons: readonly string[],
-): Extract<ApplyOutcome, { kind: 'refused' }> {
-  return { kind: 'refused', code, reasons }
-}
-
 function invert(summary: HistoryRow['summary']): HistoryRow['summary'] {
   return { create: summary.delete, update: summary.update, delete: summary.create }
-}
-
-interface Stopwatch {
-  lap(phase: string): void
-  readonly laps: Phases
-}
-
-function stopwatch(): Stopwatch {
-  const laps: Record<string, number> = {}
-  let at = performance.now()
-  return {
-    laps,
-    lap(phase) {
-      const next = performance.now()
-      laps[phase] = Math.round((next - at) * 100) / 100
-      at = next
-    },
-  }
 }

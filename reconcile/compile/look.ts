@@ -10,7 +10,7 @@ import { partsOf, type Ref } from '../../schema/ref.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import { cyclesIn, judgeKinds } from './between.ts'
 import type { CompiledServices, DesiredResource } from './desired.ts'
-import type { Memo, Round } from './memo.ts'
+import { type Memo, type Round, sameObjects } from './memo.ts'
 import { makeNodes, makeNodesAgain, type Nodes } from './nodes.ts'
 import { type LayerItems, overlayAgain, overlayLayers } from './overlay.ts'
 import type { Known } from './refs.ts'
@@ -51,7 +51,7 @@ export function look(brought: Brought, options: LookOptions): { readonly issues:
   const { inputs } = brought.renderer
   const judges = options.rows.flatMap(({ judge }) => judge ?? [])
   const last = memo.round
-  const isSame = last?.inputs === inputs && last.vocabulary === vocabulary && isSameList(last.judges, judges)
+  const isSame = last?.inputs === inputs && last.vocabulary === vocabulary && sameObjects(last.judges, judges)
   const again = last && isSame && !hasErrors(brought.issues) ? lookAgain(last, brought, options) : null
   const { issues, ...state } = again ?? lookAtAll(brought, options)
   const { nodes, fromCode, resources, digested } = state
@@ -114,7 +114,7 @@ function lookAgain(
     ...judgeKinds(
       resources,
       overlaid.chains,
-      [...rows].filter(({ kind }) => kinds.has(kind)),
+      rows.filter(({ kind }) => kinds.has(kind)),
     ),
     ...judgeUses(services, vocabulary, known),
   ]
@@ -147,10 +147,6 @@ function keptWhereSame(now: Resources, before: Resources): Resources {
       return [ref, earlier && isSame(earlier, resource) ? earlier : resource]
     }),
   )
-}
-
-function isSameList(before: readonly unknown[], after: readonly unknown[]): boolean {
-  return before.length === after.length && before.every((one, index) => one === after[index])
 }
 
 /** What is wrong with a resource by itself is the one thing to tell of it. */

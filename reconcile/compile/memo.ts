@@ -65,6 +65,7 @@ export class Memo {
   }
 }
 
-function sameObjects(before: readonly object[], after: readonly object[]): boolean {
+/** The same ones in the same order. */
+export function sameObjects(before: readonly object[], after: readonly object[]): boolean {
   return before.length === after.length && before.every((one, index) => one === after[index])
 }
