@@ -1,6 +1,7 @@
 // The engine in the control process: what is live, the one way to change it, and the workers that serve it.
 
 import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
@@ -12,10 +13,10 @@ import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
+import { type Blame, blamedLife, blamePath } from './blame.ts'
 import { serviceRef } from './guard.ts'
 import { isOver } from './life.ts'
 import type { Quarantined, Report } from './messages.ts'
-import { blamedLife, blamePath } from './paths.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
 
 export interface EngineOptions {
@@ -177,7 +178,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     const text = await readFile(path, 'utf8').catch(() => null) // None is written where nothing was stuck.
     if (text === null) return
     await rm(path, { force: true })
-    const { name, reason } = JSON.parse(text) as { name: string; reason: string } // written by a worker of ours
+    const { name, reason } = JSON.parse(text) as Blame // written by a worker of ours
     const ref = serviceRef(name)
     announce('worker.blamed', { pid, ref, reason })
     const recent = [...(kills.get(ref) ?? []), Date.now()].filter(at => Date.now() - at < killWindowMs)
@@ -193,7 +194,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     const names = await readdir(dataDirectory).catch(() => []) // who needs the directory tells why it cannot be read
     for (const name of names) {
       const life = blamedLife(name)
-      if (life !== null && isOver(life)) await rm(blamePath(dataDirectory, life), { force: true })
+      if (life !== null && isOver(life)) await rm(join(dataDirectory, name), { force: true })
     }
   }
 

@@ -1,8 +1,9 @@
 // The thread behind lifeline.ts: beats while the main loop turns, and ends the process when the supervisor is gone.
 
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
+import { writeBlame } from './blame.ts'
 
 const { fd, shared, blamePath } = workerData as { fd: number; shared: SharedArrayBuffer; blamePath: string | null } // given by lifeline.ts
 const beatMs = 500
@@ -35,7 +36,7 @@ function beat(): void {
   } else if (turns > 0 && !blamed && performance.now() - turnedAt > stuckMs) {
     blamed = true
     const name = names[Atomics.load(cells, 1) - 1]
-    if (blamePath !== null && name !== undefined) writeFileSync(blamePath, JSON.stringify({ name, reason: 'blocked the event loop' }))
+    if (blamePath !== null && name !== undefined) writeBlame(blamePath, { name, reason: 'blocked the event loop' })
   }
 }
 

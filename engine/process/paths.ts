@@ -21,15 +21,3 @@ export function socketAddress(directory: string, name: string): { readonly path:
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
   return { path: `/proc/self/fd/${fd}/${name}`, [Symbol.dispose]: () => closeSync(fd) }
 }
-
-const blamed = /^blame-(.+)\.json$/
-
-/** Where a worker leaves the name of what it was stuck on, or what ended it. */
-export function blamePath(dataDirectory: string, life: string): string {
-  return join(dataDirectory, `blame-${life}.json`)
-}
-
-/** The life that such a file is about; null for any other file. */
-export function blamedLife(name: string): string | null {
-  return blamed.exec(name)?.[1] ?? null
-}

@@ -1,11 +1,10 @@
 // Entry of a worker process: node worker-main.ts '{"dataDirectory":…}' 1, with the channels' socket as 3 and the lifeline as 4.
 
-import { writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import process from 'node:process'
+import { blamePath, writeBlame } from './blame.ts'
 import { lifeOf } from './life.ts'
 import { holdLifeline } from './lifeline.ts'
-import { blamePath } from './paths.ts'
 
 const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
 const id = Number(process.argv[3])
@@ -69,5 +68,5 @@ function end(): void {
 
 function blameRunning(reason: string): void {
   const name = worker.running()
-  if (name !== null) writeFileSync(blame, JSON.stringify({ name, reason }))
+  if (name !== null) writeBlame(blame, { name, reason })
 }
