@@ -1,5 +1,6 @@
 // CPU time per request of the data plane beside other servers that do the same work. Shares of one machine change from second to
-// second, so the servers take turns and what counts is the median of the ratios within a turn.
+// second, so the servers take turns and what counts is the median of the ratios within a turn. What a process compiles and how its heap
+// lies also differs from start to start, so all are started several times.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { openLoad } from './request/load.ts'
@@ -10,7 +11,21 @@ const connections = 16
 const warmUp = 20_000
 
 /** Rows `request cpu <server>` in µs per request, and the ratio that has the goal. Throws where a server answers anything but the sample. */
-export async function run({ turns = 61, requests = 1_000 } = {}): Promise<readonly BenchRow[]> {
+export async function run({ starts = 5, turns = 15, requests = 2_000 } = {}): Promise<readonly BenchRow[]> {
+  const rounds: number[][] = []
+  for (let start = 0; start < starts; start++) rounds.push(...(await roundsOf(turns, requests)))
+  const column = (at: number) => rounds.map(round => round[at] ?? 0)
+  const ratios = (other: number) => rounds.map(round => (round[0] ?? 0) / (round[other] ?? 1))
+  return [
+    ...names.map((name, at) => rowOf(`request cpu ${name}`, column(at), { unit: 'µs' })),
+    rowOf('request cpu plumb / fastify', ratios(1), { unit: 'ratio', goal: 1 }),
+    rowOf('request cpu plumb / hono', ratios(2), { unit: 'ratio' }),
+    rowOf('request cpu plumb / node:http', ratios(3), { unit: 'ratio' }),
+  ]
+}
+
+/** µs per request of each server, for each turn of servers that were just started. */
+async function roundsOf(turns: number, requests: number): Promise<readonly number[][]> {
   const servers = await Promise.all(names.map(startServer))
   try {
     for (const server of servers) await server.measure(warmUp)
@@ -24,14 +39,7 @@ export async function run({ turns = 61, requests = 1_000 } = {}): Promise<readon
       }
       rounds.push(round)
     }
-    const column = (at: number) => rounds.map(round => round[at] ?? 0)
-    const ratios = (other: number) => rounds.map(round => (round[0] ?? 0) / (round[other] ?? 1))
-    return [
-      ...names.map((name, at) => rowOf(`request cpu ${name}`, column(at), { unit: 'µs' })),
-      rowOf('request cpu plumb / fastify', ratios(1), { unit: 'ratio', goal: 1 }),
-      rowOf('request cpu plumb / hono', ratios(2), { unit: 'ratio' }),
-      rowOf('request cpu plumb / node:http', ratios(3), { unit: 'ratio' }),
-    ]
+    return rounds
   } finally {
     for (const server of servers) server.stop()
   }

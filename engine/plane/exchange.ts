@@ -120,7 +120,10 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.generation = passage.generation?.number ?? 0
     if (passage.kind === 'refused') return this.#refuse(passage.status, passage.detail, passage)
     this.#leave = passage.generation.enter()
-    if (!head.hasBody) return this.#run(undefined)
+    if (!head.hasBody) {
+      this.#request.endBody()
+      return this.#run(undefined)
+    }
     const problem = mediaProblem(head)
     if (problem !== null) return this.#refuse(415, problem)
     if (head.contentLength > limits.maxBodyBytes) return this.#refuseLargeBody()
@@ -150,8 +153,8 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   }
 
   end(): void {
-    this.#request.reader = null
     if (this.#phase !== 'receiving') return
+    this.#request.endBody()
     this.#hasUnreadBody = false
     const [first] = this.#chunks
     this.#read(this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#bytes))
