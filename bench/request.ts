@@ -3,7 +3,8 @@
 // lies also differs from start to start, so all are started several times.
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { openLoad } from './request/load.ts'
+import { isObject } from '../schema/json.ts'
+import { type Load, openLoad } from './request/load.ts'
 import { type BenchRow, rowOf } from './row.ts'
 
 const names = ['plumb', 'fastify', 'hono', 'node'] as const
@@ -21,6 +22,7 @@ export async function run({ starts = 5, turns = 15, requests = 2_000 } = {}): Pr
     rowOf('request cpu plumb / fastify', ratios(1), { unit: 'ratio', goal: 1 }),
     rowOf('request cpu plumb / hono', ratios(2), { unit: 'ratio' }),
     rowOf('request cpu plumb / node:http', ratios(3), { unit: 'ratio' }),
+    ...(await profileRows(starts * turns * requests)),
   ]
 }
 
@@ -45,25 +47,45 @@ async function roundsOf(turns: number, requests: number): Promise<readonly numbe
   }
 }
 
+/** Rows with the share of each part in a request of the plane. The profiler costs time of its own, so that only shares are told. */
+async function profileRows(requests: number): Promise<readonly BenchRow[]> {
+  const server = await startServer('plumb')
+  try {
+    await server.load.send(warmUp)
+    await server.ask('profile')
+    await server.load.send(requests)
+    const shares = await server.ask('shares')
+    if (!isObject(shares)) throw new Error(`Cannot profile as the server said ${JSON.stringify(shares)}`)
+    return Object.entries(shares)
+      .map(([part, share]) => rowOf(`request profile: ${part}`, [100 * Number(share)], { unit: '%' }))
+      .toSorted((a, b) => b.value - a.value)
+  } finally {
+    server.stop()
+  }
+}
+
 interface Server {
+  readonly load: Load
   /** µs of CPU per request. */
   measure(requests: number): Promise<number>
+  ask(question: 'cpu' | 'profile' | 'shares'): Promise<unknown>
   stop(): void
 }
 
 async function startServer(name: string): Promise<Server> {
   const child = fork(new URL('request/server.ts', import.meta.url), [name], { execArgv: [] })
-  const { port } = await messageFrom(child, 'port')
-  const cpu = async () => {
-    child.send({})
-    return (await messageFrom(child, 'cpuMicroseconds')).cpuMicroseconds
+  const load = await openLoad(Number(await answerOf(child)), connections)
+  const ask: Server['ask'] = question => {
+    child.send(question)
+    return answerOf(child)
   }
-  const load = await openLoad(port, connections)
   return {
+    load,
+    ask,
     async measure(requests) {
-      const before = await cpu()
+      const before = Number(await ask('cpu'))
       await load.send(requests)
-      return ((await cpu()) - before) / requests
+      return (Number(await ask('cpu')) - before) / requests
     },
     stop() {
       load.close()
@@ -72,15 +94,13 @@ async function startServer(name: string): Promise<Server> {
   }
 }
 
-async function messageFrom<Field extends string>(child: ChildProcess, field: Field): Promise<Record<Field, number>> {
+async function answerOf(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const exited = (code: number | null) => reject(new Error(`Cannot measure as a server ended with ${code}`))
     child.once('exit', exited)
     child.once('message', message => {
       child.off('exit', exited)
-      const value: unknown = typeof message === 'object' && message !== null ? Reflect.get(message, field) : undefined
-      if (typeof value === 'number')
-        resolve({ [field]: value } as Record<Field, number>) // the one field just read
+      if (isObject(message) && 'answer' in message) resolve(message.answer)
       else reject(new Error(`Cannot measure as a server said ${JSON.stringify(message)}`))
     })
   })

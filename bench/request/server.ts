@@ -1,5 +1,6 @@
 // One of the compared servers, in a process of its own: `node bench/request/server.ts plumb|node|hono|fastify`. All do the same: POST /api/v1/client,
-// JSON in, checked by Ajv against one schema, JSON out. The parent asks for a port, and for CPU time by message.
+// JSON in, checked by Ajv against one schema, JSON out. It tells its parent the port, and what it is asked for: `cpu` the time it used in µs,
+// `profile` nothing, `shares` where its time went since.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,6 +15,7 @@ import type { Route } from '../../engine/plane/route.ts'
 import { createRouter } from '../../engine/plane/router.ts'
 import type { ServiceView } from '../../engine/service/unit.ts'
 import { parseRef, type Ref } from '../../schema/ref.ts'
+import { startProfile } from './profile.ts'
 
 /** A connection must outlast the turns of the others. */
 const idleMs = 60_000
@@ -119,9 +121,16 @@ function portOf(address: AddressInfo | string | null): number {
 const start = servers[process.argv[2] ?? '']
 if (start === undefined)
   throw new Error(`Cannot start a server as none is called ${JSON.stringify(process.argv[2])}: ${Object.keys(servers).join(', ')}`)
-process.send?.({ port: await start() })
-process.on('message', () => {
-  const { user, system } = process.cpuUsage()
-  process.send?.({ cpuMicroseconds: user + system })
-})
+const asked: Record<string, () => unknown> = {
+  cpu() {
+    const { user, system } = process.cpuUsage()
+    return user + system
+  },
+  async profile() {
+    asked.shares = await startProfile()
+    return null
+  },
+}
+process.on('message', async question => process.send?.({ answer: await asked[String(question)]?.() }))
 process.on('disconnect', () => process.exit())
+process.send?.({ answer: await start() })
