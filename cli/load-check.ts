@@ -12,6 +12,8 @@ import type { Libraries } from './libraries.ts'
 export interface LoadCheck extends AsyncDisposable {
   /** What is wrong, at its place; empty where everything loads. */
   check(next: Manifest, delta: Delta): Promise<readonly Issue[]>
+  /** Starts its processes ahead, so that the first check waits for none. */
+  warm(): void
 }
 
 export interface LoadCheckSettings {
@@ -42,6 +44,7 @@ export function createLoadCheck({ libraries, dataDirectory, signal }: LoadCheckS
         issue(code, message, { at: { path, line, column }, ref: serviceRef(service) }),
       )
     },
+    warm: () => checker.warm(),
     [Symbol.asyncDispose]: () => checker[Symbol.asyncDispose](),
   }
 }

@@ -56,6 +56,7 @@ export const issueCodes = {
   MISSING_LIBRARY: 'error',
   MISSING_SECRET: 'error',
   MISSING_VARIABLE: 'error',
+  MODEL_INVALID: 'error',
   MODEL_NOT_SERVED: 'error',
   MODEL_TYPE: 'error',
   MODE_GIT: 'error',

@@ -1,9 +1,9 @@
 // The admin API: every row of the table behind the same guard, credential and checks, every error in the same form.
 
-import { STATUS_CODES } from 'node:http'
 import { type Context, Hono } from 'hono'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
+import { STATUS_CODES } from '../node-http.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'

@@ -3,10 +3,11 @@
 
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, rename, rm, rmdir } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
+import { createServer } from '../node-http.ts'
 import { type Answer, problemAnswer, rawAnswer } from '../plane/answer.ts'
 import { createCorrelationIds } from '../plane/correlation.ts'
 import { chooseSocketPath, writeAddress } from './address.ts'

@@ -1,7 +1,8 @@
 // How answers are written: one head, one body, one write. Errors are RFC 9457 bodies that carry the correlation id.
 
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { JsonObject } from '../../schema/json.ts'
+import { STATUS_CODES } from '../node-http.ts'
 import { isJsonType } from './media.ts'
 
 export interface Answer {

@@ -2,7 +2,7 @@
 // turns of the event loop cost more than all the plane does with a small body. Until a reader is set, and for whatever comes after
 // a reader that has let go, it is the plain stream.
 
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage } from '../node-http.ts'
 
 export interface BodyReader {
   take(chunk: Buffer): void

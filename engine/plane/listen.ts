@@ -1,11 +1,12 @@
 // The data plane of one worker: an HTTP server whose every answer comes from the generation that is live when the request begins.
 // The server outlives all generations; a swap never touches it.
 
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Generation } from '../generation/generation.ts'
+import { createServer } from '../node-http.ts'
 import { problemAnswer, rawAnswer } from './answer.ts'
 import { ChannelRequest } from './channel-request.ts'
 import { Connections } from './connections.ts'

@@ -33,6 +33,11 @@ export interface EngineOptions {
   readonly fail: SwapOptions['fail']
 }
 
+export interface ProcessEngine extends Engine, AsyncDisposable {
+  /** Resolves when every worker serves what is live, or after `ms`. */
+  served(ms: number): Promise<void>
+}
+
 /** A service that was running so often when a worker had to be killed is not called any more. */
 const killsToQuarantine = 3
 const killWindowMs = 10 * 60 * 1000
@@ -65,7 +70,7 @@ function stateOf(row: HistoryRow): CurrentState {
   return { serial, generation, manifest, fallback: null, probationUntil: null, crashes: 0, history: row }
 }
 
-export async function startEngine(options: EngineOptions & { readonly boot: SwapOptions['boot'] }): Promise<Engine & AsyncDisposable> {
+export async function startEngine(options: EngineOptions & { readonly boot: SwapOptions['boot'] }): Promise<ProcessEngine> {
   const { dataDirectory, store, announce } = options
   const kills = new Map<Ref, number[]>()
   const quarantined = new Map<Ref, string>()
@@ -109,6 +114,12 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await started.endProbation()
     },
     status,
+    async served(ms) {
+      await workers.until(list => {
+        const { generation } = started.live()
+        return list.length >= options.workers && list.every(({ live }) => live === generation)
+      }, ms)
+    },
     manifestOf: started.manifestOf,
     async invoke(invocation) {
       const worker = serving()

@@ -31,7 +31,8 @@ export function holdLifeline(
   const thread = new Worker(new URL(`./lifeline-thread.${extension}`, import.meta.url), {
     workerData: { fd, shared, blamePath },
     execArgv: [],
-    env: {},
+    // The folder of V8's bytecode, so that this start of TypeScript is not one from nothing.
+    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
   })
   thread.unref()
   thread.on('message', onOrphaned)

@@ -1,10 +1,10 @@
 // What a caller is told when a service fails, whichever way the call came: an RFC 9457 problem document. What the service
 // did not throw on purpose stays in the log; its message may hold anything.
 
-import { STATUS_CODES } from 'node:http'
 import { ConnectionError, type ConnectionFailure } from '../../adapters/connection-error.ts'
 import { isObject, type Json, type JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
+import { STATUS_CODES } from '../node-http.ts'
 import { connectionFailureOf } from './connection-failure.ts'
 import { ServiceError } from './sdk.ts'
 

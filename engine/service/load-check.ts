@@ -47,6 +47,8 @@ export interface LoadCheckerOptions {
 export interface LoadChecker extends AsyncDisposable {
   /** What is wrong with loading each service; empty where all load. Rejects only with the signal's reason, or where no child can be started. */
   check(request: CheckRequest): Promise<readonly LoadProblem[]>
+  /** Starts the children that wait. Without it the first check starts its own. */
+  warm(): void
 }
 
 /** What the child is sent. */
@@ -71,7 +73,6 @@ const nextSteps: Readonly<Partial<Record<LoadCode, string>>> = {
   SERVICE_LOAD_TIMEOUT: '; a file only declares, its work belongs into `handle`',
 }
 
-/** Starts the first children at once. */
 export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker {
   const { deadlineMs = 10_000, heapMb = 256, spares = 1, codeCache = null } = options
   const running = new Set<Child>()
@@ -81,7 +82,7 @@ export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker
     child.ended.then(() => running.delete(child))
     return child
   }
-  const waiting = Array.from({ length: spares }, start)
+  const waiting: Child[] = []
   const renewals = new Set<NodeJS.Timeout>()
   const renew = () => {
     for (const renewal of renewals) clearTimeout(renewal)
@@ -90,6 +91,7 @@ export function createLoadChecker(options: LoadCheckerOptions = {}): LoadChecker
   }
 
   return {
+    warm: renew,
     async check({ signal, ...request }) {
       signal?.throwIfAborted()
       if (request.services.length === 0) return []

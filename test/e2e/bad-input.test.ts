@@ -106,6 +106,11 @@ const cases: Readonly<Record<string, Case>> = {
     found: ['MODEL_NOT_SERVED services/extra.ts:3'],
     says: /neither a type nor a literal JSON Schema; give the type arguments of `service`, or an object literal/,
   },
+  'a model that is no JSON Schema': {
+    files: code("export const extra = service({ name: 'extra', input: { type: 'strng' }, async handle() { return {} } })"),
+    found: ['MODEL_INVALID services/extra.ts:2'],
+    says: /Cannot take the schema of "extra" as its input model as it is not valid: the schema\/type must be equal to one of the allowed values/,
+  },
   'TypeScript that does not parse': {
     files: code(anyService, 'export const two = = 2'),
     found: ['TYPESCRIPT_SYNTAX services/extra.ts:3'],

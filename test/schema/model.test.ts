@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import type { JsonObject } from '../../schema/json.ts'
-import { compileModel, ModelError, topLevelTypes } from '../../schema/model.ts'
+import { compileModel, ModelError, modelProblem, topLevelTypes } from '../../schema/model.ts'
 
 const order: JsonObject = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -82,7 +82,26 @@ for (const [what, schema] of [
   ['a pattern that is none', { type: 'string', pattern: '(' }],
   ['too many parts', { enum: Array(60_000).fill(1) }],
 ] as [string, JsonObject][])
-  test(`compileModel() refuses ${what}`, () => assert.throws(() => compileModel(schema), ModelError))
+  test(`compileModel() refuses ${what}, and modelProblem() says so before`, () => {
+    assert.throws(() => compileModel(schema), ModelError)
+    assert.equal(typeof modelProblem(schema), 'string')
+  })
+
+for (const [what, schema, problem] of [
+  ['a keyword of the wrong type', { type: 'object', required: 'id' }, /not valid: the schema\/required must be array/],
+  [
+    'the same in draft-07',
+    { $schema: 'http://json-schema.org/draft-07/schema#', minimum: '1' },
+    /not valid: the schema\/minimum must be number/,
+  ],
+  ['what only draft-07 allows', { items: [{ type: 'string' }] }, /not valid: the schema\/items/],
+] as [string, JsonObject, RegExp][])
+  test(`modelProblem() finds ${what}`, () => assert.match(modelProblem(schema) ?? 'nothing', problem))
+
+test('modelProblem() finds nothing in schemas that are valid, of either draft', () => {
+  assert.equal(modelProblem({ type: 'array', prefixItems: [{ type: 'string' }] }), null)
+  assert.equal(modelProblem({ $schema: 'http://json-schema.org/draft-07/schema#', items: [{ type: 'string', format: 'date' }] }), null)
+})
 
 test('compileModel() takes draft 2020-12 where nothing else is said, and the same $id twice', () => {
   const tuple = { $id: 'https://json-schema.org/draft/2020-12/schema', type: 'array', prefixItems: [{ type: 'string' }] }

@@ -43,7 +43,7 @@ export interface ServiceCompiler extends AsyncDisposable {
 }
 
 // Raised whenever facts, models or modules come out differently for the same contents.
-const format = 3
+const format = 4
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
   const cache = new ResultCache(cacheDirectory, `${format} ${esbuildVersion}`)

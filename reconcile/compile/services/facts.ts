@@ -35,7 +35,7 @@ export interface UseFact extends Place {
 export type ModelFact =
   | { readonly kind: 'none' }
   | ({ readonly kind: 'type' } & Place)
-  | { readonly kind: 'schema'; readonly schema: JsonObject }
+  | ({ readonly kind: 'schema'; readonly schema: JsonObject } & Place)
 
 export interface ServiceFact extends Place {
   readonly name: string

@@ -218,7 +218,11 @@ function givenModel(file: ts.SourceFile, given: ts.Node): Model {
   const schema = literalOf(given, file)
   if (typeof schema === 'object' && schema !== null && !Array.isArray(schema))
     // `literalOf` gives JSON, and the rest of it was excluded above.
-    return { fact: { kind: 'schema', schema: schema as { readonly [key: string]: never } }, type: null, flaws: [] }
+    return {
+      fact: { kind: 'schema', schema: schema as { readonly [key: string]: never }, ...placeOf(file, given.getStart(file)) },
+      type: null,
+      flaws: [],
+    }
   return {
     fact: { kind: 'none' },
     type: null,
