@@ -85,13 +85,12 @@ class Build {
     await this.#prepareChanged(touched)
     this.#throwFailures()
     failpoint('stage.services')
-    // The preflight and the router cut slices of their own, each from a fresh turn.
-    await this.#slices.rest()
     await this.#preflight(touched)
     this.#throwFailures()
     failpoint('stage.connections')
     const routes = await this.#makeViews(order, touched)
     this.#throwFailures()
+    // The router cuts slices of its own, as the preflight does, each from a fresh turn.
     await this.#slices.rest()
 
     const built = new BuiltGeneration({
@@ -219,7 +218,10 @@ class Build {
       const shared = this.#instances.get(ref)
       if (shared?.wrapped.canPing && base?.instances.get(ref) !== shared)
         candidates.push({ ref, wrapped: shared.wrapped, preflight: this.#preflightOf(ref) })
+      if (this.#slices.isSpent()) await this.#slices.rest()
     }
+    if (candidates.length === 0) return
+    await this.#slices.rest()
     this.#failures.push(...(await preflight(candidates, { clock: surroundings.clock, signal })))
   }
 

@@ -9,6 +9,8 @@ import { createSlices } from './slice.ts'
 
 /** How many connections are pinged at a time. */
 const concurrency = 32
+/** What is begun when it is spent comes on top of it, once for each of them. */
+const sliceMs = 2
 /** How long the ones that only warn are waited for; the rest of their answers is learned while they are live. */
 const warnPatienceMs = 250
 
@@ -39,7 +41,7 @@ export async function preflight(
 /** Never rejects. */
 async function pingEach(candidates: readonly Candidate[], onFailure: (candidate: Candidate, reason: string) => void): Promise<void> {
   const rest = candidates.values()
-  const slices = createSlices()
+  const slices = createSlices({ budgetMs: sliceMs })
   const pingRest = async () => {
     for (const candidate of rest) {
       const status = await candidate.wrapped.ping()
