@@ -11,6 +11,7 @@ import { createLeaseGrants } from '../generation/lease-grants.ts'
 import type { Delta } from '../generation/manifest.ts'
 import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
+import { orAborted } from '../generation/settled.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import { type Blame, blamedLife, blamePath } from './blame.ts'
@@ -34,8 +35,8 @@ export interface EngineOptions {
 }
 
 export interface ProcessEngine extends Engine, AsyncDisposable {
-  /** Resolves when every worker serves what is live, or after `ms`. */
-  served(ms: number): Promise<void>
+  /** Resolves when every worker serves what is live, after `ms`, or when `signal` is aborted. */
+  served(ms: number, signal: AbortSignal): Promise<void>
 }
 
 /** A service that was running so often when a worker had to be killed is not called any more. */
@@ -114,11 +115,12 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await started.endProbation()
     },
     status,
-    async served(ms) {
-      await workers.until(list => {
+    async served(ms, signal) {
+      const serving = workers.until(list => {
         const { generation } = started.live()
         return list.length >= options.workers && list.every(({ live }) => live === generation)
       }, ms)
+      await orAborted(serving, signal).catch(() => undefined) // rejects with the signal's reason alone
     },
     manifestOf: started.manifestOf,
     async invoke(invocation) {

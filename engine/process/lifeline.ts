@@ -27,12 +27,13 @@ export function holdLifeline(
 ): Lifeline {
   const shared = new SharedArrayBuffer(8)
   const cells = new Int32Array(shared) // [turns, blamed index + 1]
+  const { NODE_COMPILE_CACHE: codeCache } = process.env
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const thread = new Worker(new URL(`./lifeline-thread.${extension}`, import.meta.url), {
     workerData: { fd, shared, blamePath },
     execArgv: [],
-    // The folder of V8's bytecode, so that this start of TypeScript is not one from nothing.
-    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
+    // The folder of V8's bytecode alone, so that this start of TypeScript is not one from nothing.
+    env: codeCache === undefined ? {} : { NODE_COMPILE_CACHE: codeCache },
   })
   thread.unref()
   thread.on('message', onOrphaned)

@@ -15,9 +15,9 @@ const retryMs = 50
 /**
  * Takes the lock `role` of a data directory; it is held until the process ends or the lock is closed.
  * @param waitMs how long the holder before may take to end
- * @throws LockError where another process keeps it
+ * @throws LockError where another process keeps it; the reason of `signal` where that ends the wait
  */
-export async function lockData(directory: string, role: string, waitMs: number): Promise<Disposable> {
+export async function lockData(directory: string, role: string, waitMs: number, signal?: AbortSignal): Promise<Disposable> {
   const path = await realpath(directory)
   const name = `\0plumb-${role}-${createHash('sha256').update(path).digest('hex').slice(0, 40)}`
   const giveUpAt = Date.now() + waitMs
@@ -29,6 +29,7 @@ export async function lockData(directory: string, role: string, waitMs: number):
         `Cannot use the data directory "${directory}" as another plumb server uses it; stop that one or choose another --data`,
       )
     await sleep(retryMs)
+    signal?.throwIfAborted()
   }
 }
 

@@ -7,6 +7,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { failpoints } from '../faults/failpoints.ts'
 import { until } from '../until.ts'
@@ -282,6 +283,13 @@ describe('a crash in probation', () => {
     assert.deepEqual((await server.until(isServing(2))).live, live)
 
     assert.equal(await server.stop(), 0)
+    // Wherever its start has come to.
+    for (const afterMs of [0, 50, 100, 200, 400]) {
+      server = await ground.start()
+      while ((await server.pids()).control === 0) await sleep(5)
+      await sleep(afterMs)
+      assert.equal(await server.stop(), 0)
+    }
     server = await ground.start()
     assert.deepEqual((await server.until(isServing(2))).live, live)
 
