@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { estateRoot } from './estate-root.ts'
-import { CommandError, exit, finish, type Shared } from './run.ts'
-import { runServer, workerCount } from './serve-options.ts'
+import { finish, type Shared } from './run.ts'
+import { readPort, readWorkers, runServer, workerCount } from './serve-options.ts'
 
 interface Options extends Shared {
   readonly environment: string
@@ -35,9 +35,9 @@ export function devCommand(): Command {
             dataDirectory,
             sealKeyPath: join(dataDirectory, 'keys', 'seal.key'),
             floors: {},
-            workers: workerCount(options.workers ? count('--workers', options.workers) : null),
-            channels: { host: '127.0.0.1', port: count('--channels-port', options.channelsPort) },
-            admin: { host: '127.0.0.1', port: count('--admin-port', options.adminPort) },
+            workers: workerCount(options.workers === undefined ? null : readWorkers(options.workers)),
+            channels: { host: '127.0.0.1', port: readPort('--channels-port', options.channelsPort) },
+            admin: { host: '127.0.0.1', port: readPort('--admin-port', options.adminPort) },
           },
           ({ channels, admin }) => {
             process.stdout.write(`Serving environments/${options.environment} of ${root}\n`)
@@ -46,11 +46,4 @@ export function devCommand(): Command {
         )
       }),
     )
-}
-
-function count(flag: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new CommandError(`Cannot use ${flag} "${text}": a whole number is accepted`, { status: exit.usage })
-  return value
 }

@@ -5,9 +5,9 @@ import { dirname, join, resolve } from 'node:path'
 import { hasErrors, type Issue, issue } from '../schema/issue.ts'
 import { isObject, type JsonObject } from '../schema/json.ts'
 import { isLocalSource, readServerConfig, type ServerConfig } from '../schema/server.ts'
-import { readConfigFile } from './config-file.ts'
+import { type ConfigFile, readConfigFile } from './config-file.ts'
 import { CommandError, exit, type Shared } from './run.ts'
-import { type ControlConfig, workerCount } from './serve-options.ts'
+import { type ControlConfig, readPort, readWorkers, workerCount } from './serve-options.ts'
 
 export interface ServeFlags extends Shared {
   readonly config?: string
@@ -21,25 +21,81 @@ export interface ServeFlags extends Shared {
   readonly sealKey?: string
 }
 
-/** @throws CommandError with the issues, each at its line */
+/** @throws CommandError with the issues, each at its line or its flag */
 export async function configOf(options: ServeFlags): Promise<ControlConfig> {
-  const file = options.config ? await readConfigFile(options.config) : null
-  const { config, findings } = readServerConfig(withFlags(file?.declared ?? {}, options))
-  const issues = findings.map(
-    ({ code, message, severity, pointer }): Issue =>
-      issue(code, message, { pointer, ...(file ? { at: file.positionOf(pointer) } : {}), ...(severity ? { severity } : {}) }),
-  )
+  const file = options.config === undefined ? null : await readConfigFile(options.config)
+  const declared = withFlags(file?.declared ?? {}, options)
+  const { config, findings } = readServerConfig(declared)
+  const missing = neededOf(declared).filter(({ isGiven }) => !isGiven)
+  const issues = [
+    ...missing.map(({ field, flag }) => {
+      const message = `Cannot serve as "${field}" is not given: name it by ${flag}, or in plumb.yaml with --config`
+      return placed(issue('MISSING_FIELD', message, { pointer: `/${field.replace('.', '/')}` }), file, options)
+    }),
+    // What is missing is told above, with its flag.
+    ...findings
+      .filter(({ code }) => missing.length === 0 || code !== 'MISSING_FIELD')
+      .map(({ code, message, severity, pointer }) =>
+        placed(issue(code, message, { pointer, ...(severity ? { severity } : {}) }), file, options),
+      ),
+  ]
   if (hasErrors(issues)) throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues })
-  for (const [field, flag] of [
-    ['environment', '--environment'],
-    ['source', '--source'],
-  ] as const)
-    if (!(field === 'source' ? config.source.git : config[field]))
-      throw new CommandError(`Cannot serve as "${field}" is not given: name it by ${flag}, or in plumb.yaml with --config`, {
-        status: exit.usage,
-      })
   return controlConfig(config, options)
 }
+
+/** plumb.yaml, with the flags over it: one reading judges both. */
+function withFlags(file: JsonObject, options: ServeFlags): JsonObject {
+  const { environment, source, ref, data, workers, channelsPort, adminPort, sealKey } = options
+  const listen = {
+    ...(channelsPort === undefined ? {} : { channels: `127.0.0.1:${readPort('--channels-port', channelsPort)}` }),
+    ...(adminPort === undefined ? {} : { admin: `127.0.0.1:${readPort('--admin-port', adminPort)}` }),
+  }
+  const from = {
+    // Who names a path on the command line means it.
+    ...(source === undefined ? {} : { git: source, allowLocal: true }),
+    ...(ref === undefined ? {} : { ref }),
+  }
+  return {
+    ...file,
+    ...(environment === undefined ? {} : { environment }),
+    ...(data === undefined ? {} : { data }),
+    ...(workers === undefined ? {} : { workers: readWorkers(workers) }),
+    ...over(file, 'keys', sealKey === undefined ? {} : { seal: sealKey }),
+    ...over(file, 'listen', listen),
+    ...over(file, 'source', from),
+  }
+}
+
+function over(file: JsonObject, field: string, flags: JsonObject): JsonObject {
+  if (Object.keys(flags).length === 0) return {}
+  const held = file[field]
+  return { [field]: { ...(isObject(held) ? held : {}), ...flags } }
+}
+
+/** What has no default, and whether somebody gave it; whether it can be used is for the schema to say. */
+function neededOf({ environment, source }: JsonObject) {
+  const git = isObject(source) ? source.git : source
+  return [
+    { field: 'environment', flag: '--environment', isGiven: (environment ?? null) !== null },
+    { field: 'source.git', flag: '--source', isGiven: (git ?? null) !== null },
+  ]
+}
+
+/** At the line of the file, or with the flag that it came from. */
+function placed(found: Issue, file: ConfigFile | null, options: ServeFlags): Issue {
+  const { pointer = '' } = found
+  const flag = flags.find(([name, at]) => at === pointer && options[name] !== undefined)
+  if (flag) return { ...found, message: `${found.message}; it was given by ${flag[2]}` }
+  return file ? { ...found, at: file.positionOf(pointer) } : found
+}
+
+const flags = [
+  ['environment', '/environment', '--environment'],
+  ['source', '/source/git', '--source'],
+  ['ref', '/source/ref', '--ref'],
+  ['data', '/data', '--data'],
+  ['sealKey', '/keys/seal', '--seal-key'],
+] as const satisfies readonly (readonly [keyof ServeFlags, string, string])[]
 
 function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig {
   const base = options.config ? dirname(resolve(options.config)) : process.cwd()
@@ -49,45 +105,12 @@ function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig
     command: 'serve',
     environment: config.environment,
     source: { kind: 'git', url: isLocal ? resolve(options.source ? process.cwd() : base, git) : git, ref, allowLocal },
-    dataDirectory: resolve(options.data ? process.cwd() : base, config.data || '.plumb'),
+    dataDirectory: resolve(options.data ? process.cwd() : base, config.data),
     sealKeyPath: config.keys.seal ? resolve(options.sealKey ? process.cwd() : base, config.keys.seal) : defaultSealKey(config.environment),
     floors: config.policy,
     workers: workerCount(config.workers),
     channels: config.listen.channels,
     admin: config.listen.admin,
-  }
-}
-
-/** plumb.yaml, with the flags over it: one reading judges both. */
-function withFlags(file: JsonObject, options: ServeFlags): JsonObject {
-  const source = isObject(file.source) ? file.source : {}
-  const listen = isObject(file.listen) ? file.listen : {}
-  const keys = isObject(file.keys) ? file.keys : {}
-  return {
-    ...file,
-    ...(options.environment ? { environment: options.environment } : {}),
-    ...(options.data ? { data: options.data } : {}),
-    ...(options.workers ? { workers: Number(options.workers) } : {}),
-    ...(options.sealKey ? { keys: { ...keys, seal: options.sealKey } } : {}),
-    ...(options.channelsPort || options.adminPort
-      ? {
-          listen: {
-            ...listen,
-            ...(options.channelsPort ? { channels: `127.0.0.1:${options.channelsPort}` } : {}),
-            ...(options.adminPort ? { admin: `127.0.0.1:${options.adminPort}` } : {}),
-          },
-        }
-      : {}),
-    ...(options.source || options.ref
-      ? // Who names a path on the command line means it.
-        {
-          source: {
-            ...source,
-            ...(options.source ? { git: options.source, allowLocal: true } : {}),
-            ...(options.ref ? { ref: options.ref } : {}),
-          },
-        }
-      : {}),
   }
 }
 

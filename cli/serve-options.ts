@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { type Address, bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
 import type { Floors } from '../schema/policy.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Everything the control process is started with; plain data, no secrets. */
 export interface ControlConfig {
@@ -58,6 +59,16 @@ const lockWaitMs = 3_000
 /** Default: all cores but one, two at least, so that one can be replaced while another serves. */
 export function workerCount(asked: number | null): number {
   return asked ?? Math.max(2, availableParallelism() - 1)
+}
+
+/** What --workers asks for. @throws CommandError */
+export function readWorkers(text: string): number {
+  return wholeNumber('--workers', text, { min: 1, max: 256 })
+}
+
+/** A port as `flag` gives it; 0 lets the system choose one. @throws CommandError */
+export function readPort(flag: '--channels-port' | '--admin-port', text: string): number {
+  return wholeNumber(flag, text, { min: 0, max: 65_535 })
 }
 
 /** Opens the ports and starts supervisor, control and workers; resolves when all have ended, with the exit status. */

@@ -50,7 +50,7 @@ export function readServerConfig(declared: JsonObject): ReadServerConfig {
         channels: readAddress('channels', document.listen?.channels ?? '127.0.0.1:17010', findings),
         admin: readAddress('admin', document.listen?.admin ?? '127.0.0.1:8183', findings),
       },
-      data: document.data ?? '',
+      data: document.data ?? '.plumb',
       keys: { seal: document.keys?.seal ?? null },
       policy: {
         ...(requireSecurity === undefined ? {} : { requireSecurity }),

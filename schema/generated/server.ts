@@ -59,7 +59,7 @@ export interface PlumbYaml {
   /**
    * Directory of state.
    */
-  data: string
+  data?: string
   /**
    * Key files: mode 0600, outside data.
    */

@@ -3,16 +3,16 @@ import { test } from 'vitest'
 import type { JsonObject } from '../../schema/json.ts'
 import { isLocalSource, readServerConfig } from '../../schema/server.ts'
 
-const least = { environment: 'prod', source: { git: 'ssh://git@git.example.com/estate.git' }, data: '/var/lib/plumb' }
+const least = { environment: 'prod', source: { git: 'ssh://git@git.example.com/estate.git' } }
 
-test('readServerConfig() of the least gives loopback, the default ports, and no floors', () => {
+test('readServerConfig() of the least gives loopback, the default ports, .plumb for data, and no floors', () => {
   const { config, findings } = readServerConfig(least)
   assert.deepEqual(findings, [])
   assert.deepEqual(config, {
     environment: 'prod',
     source: { git: 'ssh://git@git.example.com/estate.git', ref: 'main', allowLocal: false },
     listen: { channels: { host: '127.0.0.1', port: 17010 }, admin: { host: '127.0.0.1', port: 8183 } },
-    data: '/var/lib/plumb',
+    data: '.plumb',
     keys: { seal: null },
     policy: {},
     workers: null,
@@ -24,6 +24,7 @@ test('readServerConfig() reads every field that is enforced', () => {
     ...least,
     source: { git: '/srv/estate.git', ref: 'prod', allowLocal: true },
     listen: { channels: '[::1]:0', admin: 'localhost:9000' },
+    data: '/var/lib/plumb',
     keys: { seal: '/etc/plumb/seal.key' },
     policy: { requireSecurity: true, maxDeletes: '30%', prune: true },
     workers: 2,
@@ -31,11 +32,13 @@ test('readServerConfig() reads every field that is enforced', () => {
   assert.deepEqual(findings, [])
   assert.deepEqual(config.listen, { channels: { host: '::1', port: 0 }, admin: { host: 'localhost', port: 9000 } })
   assert.deepEqual(config.policy, { requireSecurity: true, maxDeletes: { percent: 30 }, prune: true })
-  assert.deepEqual([config.keys.seal, config.workers, config.source.ref], ['/etc/plumb/seal.key', 2, 'prod'])
+  assert.deepEqual([config.data, config.keys.seal, config.workers, config.source.ref], ['/var/lib/plumb', '/etc/plumb/seal.key', 2, 'prod'])
 })
 
 for (const [what, change, expected] of [
-  ['no data directory', { data: null }, 'MISSING_FIELD '],
+  ['no environment', { environment: null }, 'MISSING_FIELD '],
+  ['a source without a URL', { source: { ref: 'main' } }, 'MISSING_FIELD /source'],
+  ['a data directory without a name', { data: '' }, 'INVALID_VALUE /data'],
   ['a misspelt field', { worker: 2 }, 'UNKNOWN_FIELD /worker'],
   ['a local path', { source: { git: '/srv/estate.git' } }, 'INVALID_VALUE /source/git'],
   ['a ref that is an option', { source: { git: 'https://a.example/b', ref: '--upload-pack=x' } }, 'INVALID_VALUE /source/ref'],
