@@ -102,6 +102,8 @@ const keptManifests = 20
 const retryMs = 1_000
 const longestProbationMs = 24 * 3600 * 1000
 const crashesInProbation = 2
+/** Until workers that do not hold the fallback have built it. */
+const rebuildWaitMs = 10_000
 const emptyDigested = digestManifest(emptyManifest)
 /** What was staged so long ago is written anew: it tells when it became live, and how long its probation lasts. */
 const freshMs = 1_000
@@ -347,6 +349,8 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
       back.generation,
       false,
     )
+    // Workers of a server that started anew have nothing to go back to: they build it, and who asked is answered when they have.
+    await workers.until(list => !list.some(worker => worker.live === failed.generation), rebuildWaitMs)
     watch.lap('activate')
     await recorder.committed(state)
     if (outcome === 'failed-probation')

@@ -237,6 +237,27 @@ describe('rollback()', () => {
     ])
   })
 
+  test('in probation, of workers that came new and hold nothing to go back to, ends when all serve what is live again', async () => {
+    await using rig = await createRig()
+    await rig.apply(1)
+    await rig.apply(2, { probationMs })
+    await rig.crash()
+    for (const worker of rig.workers.alive) await rig.swap.bringUp(worker)
+    assert.deepEqual(
+      rig.workers.alive.map(({ live, held }) => [live, held]),
+      [
+        [2, [2]],
+        [2, [2]],
+      ],
+    )
+    for (const worker of rig.workers.alive) worker.delayMs = 100
+    await rig.swap.rollback({ to: 'fallback', actor: 'test', reason: 'test' })
+    assert.deepEqual(
+      rig.workers.alive.map(({ live }) => live),
+      [1, 1],
+    )
+  })
+
   test('to a serial builds its manifest anew, without another trial', async () => {
     await using rig = await createRig()
     await rig.apply(1)

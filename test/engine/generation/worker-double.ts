@@ -2,6 +2,7 @@
 // which of them refuses, dies or hangs, and when.
 
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { applied } from '../../../engine/generation/applied.ts'
 import type { Manifest } from '../../../engine/generation/manifest.ts'
 import { digestManifest } from '../../../engine/generation/state-digest.ts'
@@ -20,6 +21,8 @@ export class WorkerDouble implements WorkerPort {
   /** The step at whose beginning it dies. */
   diesAt: Step | null = null
   isDead = false
+  /** Milliseconds that its next prepare takes. */
+  delayMs = 0
   readonly steps: string[] = []
   /** How many entries it was sent with each prepare. */
   readonly sent: number[] = []
@@ -48,6 +51,7 @@ export class WorkerDouble implements WorkerPort {
 
   async prepare({ generation, manifest, base, delta, whole }: PrepareOrder): Promise<void> {
     await this.#step('prepare', generation)
+    if (this.delayMs > 0) await sleep(this.delayMs)
     if (this.refusal !== null) {
       const reason = this.refusal
       this.refusal = null
@@ -116,7 +120,12 @@ export function createWorkerDoubles(count: number): WorkerDoubles {
   const doubles: WorkerDoubles = {
     alive,
     list: () => [...alive],
-    until: async holds => holds([...alive]),
+    async until(holds, ms) {
+      // Nobody comes by itself where nobody is.
+      for (const giveUpAt = performance.now() + ms; alive.length > 0 && performance.now() < giveUpAt; await sleep(1))
+        if (holds([...alive])) return true
+      return holds([...alive])
+    },
     start() {
       lastPid += 1
       const worker = new WorkerDouble(lastPid, lastPid, dead => alive.splice(alive.indexOf(dead), 1))
