@@ -2,7 +2,7 @@
 // directory's .plumb/. What a server answers is data: it is size-capped and control characters never reach the terminal.
 
 import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Dispatcher } from 'undici'
 import type { Issue } from '../schema/issue.ts'
 import { isObject, type Json, type JsonObject } from '../schema/json.ts'
@@ -88,7 +88,10 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
 }
 
 function locate({ server = process.env.PLUMB_SERVER }: ServerChoice): { origin: string; socketPath: string | undefined; shown: string } {
-  if (server?.startsWith('unix:')) return overSocket(resolve(server.slice('unix:'.length)))
+  if (server?.startsWith('unix:')) {
+    const path = resolve(server.slice('unix:'.length))
+    return overSocket(basename(path) === 'admin.sock' ? socketIn(dirname(path)) : path)
+  }
   if (server) {
     if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
       throw new UnreachableError(

@@ -10,6 +10,7 @@ import { createLoop, type Loop } from '../reconcile/sync/loop.ts'
 import { createOperations } from '../reconcile/sync/operations.ts'
 import { compileJudged, type Judge } from '../reconcile/sync/policy.ts'
 import { createChoke } from '../reconcile/sync/propose.ts'
+import { pruneDaily } from '../reconcile/sync/retention.ts'
 import { createSync } from '../reconcile/sync/sync.ts'
 import { SealKey } from '../schema/seal.ts'
 import type { Vocabulary } from '../schema/vocabulary.ts'
@@ -82,6 +83,7 @@ export function followSource(options: FollowOptions): Following {
   })
   let loop: Loop | null = null
   let unwatch: (() => void) | null = null
+  let pruning: Promise<void> | null = null
 
   return {
     operations,
@@ -93,12 +95,14 @@ export function followSource(options: FollowOptions): Following {
         schedule: () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null)),
         signal,
       })
+      pruning = pruneDaily({ store, clock, log, signal })
       unwatch = followed.watch?.(() => void loop?.poke({ actor: 'save' })) ?? null
       log.info({ source: source.shown, ref: source.ref }, isDev ? 'Watching the working tree' : 'Following the repository')
     },
     async close() {
       unwatch?.()
       await loop?.done
+      await pruning
       await followed[Symbol.asyncDispose]()
     },
   }

@@ -1,9 +1,10 @@
 import assert from 'node:assert'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Client } from 'undici'
 import { test } from 'vitest'
@@ -79,6 +80,23 @@ for (const [what, dataDir, env, expected] of [
   ['108 bytes', `/${'d'.repeat(96)}`, { XDG_RUNTIME_DIR: '/run/user/7' }, /^\/run\/user\/7\/plumb-[0-9a-f]{16}\.sock$/],
 ] as const)
   test(`chooseSocketPath() of a path of ${what} is ${expected}`, async () => assert.match(await chooseSocketPath(dataDir, env), expected))
+
+test('chooseSocketPath() takes the private directory of the start before, and no other', async () => {
+  await using directory = await temporaryDirectory()
+  const dataDir = join(directory.path, 'd'.repeat(100))
+  await mkdir(dataDir)
+  const address = join(dataDir, 'admin.addr')
+  const first = await chooseSocketPath(dataDir, {})
+  await writeFile(address, `${first}\n`)
+  assert.equal(await chooseSocketPath(dataDir, {}), first)
+  await chmod(dirname(first), 0o755)
+  const second = await chooseSocketPath(dataDir, {})
+  assert.notEqual(second, first)
+  await writeFile(address, '/etc/admin.sock\n')
+  const third = await chooseSocketPath(dataDir, {})
+  assert.equal(dirname(dirname(third)), tmpdir())
+  for (const made of [first, second, third]) await rmdir(dirname(made))
+})
 
 test('close() ends event streams, removes the socket and refuses what comes after', async () => {
   await using server = await startServer()
