@@ -32,6 +32,10 @@ export interface Kind {
   readonly refFields: readonly RefField[]
   /** Paths of `x-secret` fields; `*` for every item. */
   readonly secretPaths: readonly (readonly string[])[]
+  /** Top-level fields with several spellings (`x-alias`), each as all of them, its own name first. */
+  readonly spellings: readonly (readonly string[])[]
+  /** Fields whose value decides which others a resource takes (named by an `x-when`). */
+  readonly deciders: ReadonlySet<string>
   /** Booleans that let everyone in, each with the fields of which one must name a guard where it is not set (`x-opens`). */
   readonly openers: ReadonlyMap<string, readonly string[]>
   /** Top-level fields that may change without reconnecting (`x-in-place`). */
@@ -84,6 +88,13 @@ export function readKind(schema: JsonObject): Kind {
     schema,
     refFields,
     secretPaths,
+    spellings: properties.flatMap(([key, field]) => {
+      const aliases = isObject(field) ? textsOf(field['x-alias']) : []
+      return aliases.length > 0 ? [[key, ...aliases]] : []
+    }),
+    deciders: new Set(
+      properties.flatMap(([, field]) => (isObject(field) && isObject(field['x-when']) ? Object.keys(field['x-when']) : [])),
+    ),
     openers: new Map(
       properties.flatMap(([key, field]) =>
         isObject(field) && Array.isArray(field['x-opens']) ? [[key, field['x-opens'].map(String)]] : [],

@@ -1,12 +1,15 @@
 // The layers of an environment, base first, become one value per resource: JSON merge patch (RFC 7396) with lists merged by key
-// where the schema names one. The same function merges plain values and values whose leaves remember where they were declared,
-// so that provenance can never tell another story than the merge itself.
+// where the schema names one. A field is one in all its spellings; merged it has that of the nearest layer. The same function merges
+// plain values and values whose leaves remember where they were declared, so that provenance can never tell another story than the
+// merge itself.
 
 import { derivedMap } from '../../schema/derived-map.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { isObject, type Json, type JsonObject, pointerOf } from '../../schema/json.ts'
 import { nearest } from '../../schema/nearest.ts'
 import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
+import type { Kind } from '../../schema/vocabulary.ts'
+import { declaredPath, fieldOf, spelledAs } from './aliases.ts'
 import { positionOf } from './document.ts'
 import type { FileItems, Item } from './items.ts'
 
@@ -127,16 +130,15 @@ function changesOf(before: OverlaidLayer, { files }: LayerItems): { set: Map<Ref
 /** What an item's layers give together; directives and nulls are gone. */
 export function mergeChain(chain: readonly Item[]): JsonObject {
   if (chain.length === 1 && chain[0] && isSettled(chain[0].value)) return chain[0].value
-  let merged: Tree = {}
-  for (const item of chain) merged = mergeTree(item.directive === 'replace' ? {} : merged, item.value, item.kind.mergeKeys, [])
+  let merged: Branch = {}
+  for (const item of chain) merged = mergeItem(merged, item, item.value)
   return merged as JsonObject // merging plain values gives plain values
 }
 
 /** Where each leaf of the merged value was declared, by its pointer there. */
 export function originsOf(chain: readonly Item[]): ReadonlyMap<string, Origin> {
-  let merged: Tree = {}
-  for (const item of chain)
-    merged = mergeTree(item.directive === 'replace' ? {} : merged, withOrigins(item, item.value, []), item.kind.mergeKeys, [])
+  let merged: Branch = {}
+  for (const item of chain) merged = mergeItem(merged, item, withOrigins(item, item.value, []))
   const origins = new Map<string, Origin>()
   collect(merged, [], origins)
   return origins
@@ -146,7 +148,7 @@ export function originsOf(chain: readonly Item[]): ReadonlyMap<string, Origin> {
 export function duplicateListKeys(item: Item): readonly Issue[] {
   const issues: Issue[] = []
   for (const [path, key] of item.kind.mergeKeys) {
-    const steps = path.split('/')
+    const steps = declaredPath(item.kind, path.split('/'), item.value)
     const list = steps.reduce<Json | undefined>((value, step) => (isObject(value) ? value[step] : undefined), item.value)
     if (!Array.isArray(list)) continue
     const seen = new Map<Json, number>()
@@ -183,7 +185,8 @@ export class Origin {
   }
 }
 
-type Tree = null | boolean | number | string | Origin | readonly Tree[] | { readonly [key: string]: Tree }
+type Tree = null | boolean | number | string | Origin | readonly Tree[] | Branch
+type Branch = { readonly [key: string]: Tree }
 
 /** The chain after an item over what is below; undefined after one that removes. */
 function placed(item: Item, below: readonly Item[] | undefined): readonly Item[] | undefined {
@@ -252,10 +255,17 @@ function isSettledEntry(entry: Json): boolean {
   return !isObject(entry) || !Object.hasOwn(entry, '$remove')
 }
 
-function mergeTree(base: Tree, patch: Tree, mergeKeys: ReadonlyMap<string, string>, path: readonly string[]): Tree {
+/** @param fields the value of `item`, or the same with origins */
+function mergeItem(below: Branch, { kind, directive, value }: Item, fields: Tree): Branch {
+  const base = directive === 'replace' ? {} : spelledAs(kind, below, value)
+  return mergeTree(base, fields, kind, []) as Branch // fields are a branch
+}
+
+/** @param path in the canonical form */
+function mergeTree(base: Tree, patch: Tree, kind: Kind, path: readonly string[]): Tree {
   if (Array.isArray(patch)) {
-    const key = mergeKeys.get(path.join('/'))
-    return key === undefined ? patch : mergeList(Array.isArray(base) ? base : [], patch, key, mergeKeys, path)
+    const key = kind.mergeKeys.get(path.join('/'))
+    return key === undefined ? patch : mergeList(Array.isArray(base) ? base : [], patch, key, kind, path)
   }
   if (!isBranch(patch)) return patch
   const merged: Record<string, Tree> = isBranch(base) ? { ...base } : {}
@@ -263,18 +273,12 @@ function mergeTree(base: Tree, patch: Tree, mergeKeys: ReadonlyMap<string, strin
     if (key.startsWith('$') && path.length === 0) continue
     const value = patch[key]
     if (value === undefined || plain(value) === null) delete merged[key]
-    else merged[key] = mergeTree(merged[key] ?? null, value, mergeKeys, [...path, key])
+    else merged[key] = mergeTree(merged[key] ?? null, value, kind, path.length === 0 ? [fieldOf(kind, key)] : [...path, key])
   }
   return merged
 }
 
-function mergeList(
-  base: readonly Tree[],
-  patch: readonly Tree[],
-  key: string,
-  mergeKeys: ReadonlyMap<string, string>,
-  path: readonly string[],
-): Tree {
+function mergeList(base: readonly Tree[], patch: readonly Tree[], key: string, kind: Kind, path: readonly string[]): Tree {
   const merged = [...base]
   for (const entry of patch) {
     const identity = isBranch(entry) ? plain(entry[key]) : undefined
@@ -282,8 +286,8 @@ function mergeList(
     const isRemoved = isBranch(entry) && plain(entry.$remove) === true
     if (isRemoved && found >= 0) merged.splice(found, 1)
     else if (isRemoved) continue
-    else if (found >= 0) merged[found] = mergeTree(merged[found] ?? null, entry, mergeKeys, [...path, '*'])
-    else merged.push(mergeTree(null, entry, mergeKeys, [...path, '*']))
+    else if (found >= 0) merged[found] = mergeTree(merged[found] ?? null, entry, kind, [...path, '*'])
+    else merged.push(mergeTree(null, entry, kind, [...path, '*']))
   }
   return merged
 }

@@ -21,7 +21,7 @@ import { compileFiles, devEstate, vocabulary } from '../reconcile/compile/estate
 const documents = new DocumentCache({ directory: null })
 afterAll(() => documents[Symbol.asyncDispose]())
 
-const key = fc.constantFrom('a', 'b', 'c', 'timeout', 'x')
+const key = fc.constantFrom('a', 'b', 'c', 'timeout', 'x', 'security')
 const leaf = fc.oneof(
   fc.integer({ min: -1000, max: 1000 }),
   fc.boolean(),
@@ -98,6 +98,23 @@ test('every leaf of a merged value has an origin that holds it', () => {
         assert.deepEqual(atPointer(merged, pointer), origin.value)
         assert.deepEqual(atPointer(origin.item.value, origin.pointer), origin.value)
       }
+    }),
+  )
+})
+
+test('an overlay means the same in each spelling of a field', () => {
+  const spelling = fc.constantFrom('security', 'security_name')
+  const layer = fc.tuple(spelling, fc.constantFrom('a', 'b', null, undefined))
+  const fieldsOf = (name: string, of: string | null | undefined): JsonObject => (of === undefined ? {} : { [name]: of })
+  const canonical = (layers: readonly JsonObject[]) => {
+    const kind = vocabulary.kindOfSection('outgoing_rest')
+    assert.ok(kind)
+    return vocabulary.normalise(kind, mergeChain(chainOf(layers))).spec
+  }
+  fc.assert(
+    fc.property(fc.array(layer, { minLength: 1, maxLength: 4 }), layers => {
+      const spelled = canonical(layers.map(([name, of]) => fieldsOf(name, of)))
+      assert.deepEqual(spelled, canonical(layers.map(([, of]) => fieldsOf('security', of))))
     }),
   )
 })

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { afterAll, test } from 'vitest'
 import { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
 import { readItems } from '../../../reconcile/compile/items.ts'
-import { mergeChain, overlayLayers } from '../../../reconcile/compile/overlay.ts'
+import { mergeChain, originsOf, overlayLayers } from '../../../reconcile/compile/overlay.ts'
 import { parseYaml } from '../../../reconcile/compile/parse.ts'
 import { parseRef } from '../../../schema/ref.ts'
-import { compileFiles, devEstate, environmentYaml, vocabulary } from './estate.ts'
+import { createVocabulary } from '../../../schema/vocabulary.ts'
+import { compileFiles, devEstate, environmentYaml, placesOf, vocabulary } from './estate.ts'
 
 const documents = new DocumentCache({ directory: null })
 afterAll(() => documents[Symbol.asyncDispose]())
@@ -54,8 +55,95 @@ for (const [what, base, overlay, expected] of [
     { request_headers: [{ key: 'b' }] },
   ],
   ['starts anew with $replace', 'host: a, timeout: 1', '$replace: true, host: b', { host: 'b' }],
+  ['takes an alias back to its default by the name of the field', 'security_name: x, host: a', 'security: null', { host: 'a' }],
+  ['takes a field back to its default by its alias', 'security: x, host: a', 'security_name: null', { host: 'a' }],
+  ['takes both spellings of a field back with one', 'security: x, security_name: x', 'security: null', {}],
+  ['replaces an alias by the name of the field', 'security_name: x, host: a', 'security: y', { security: 'y', host: 'a' }],
+  ['replaces a field by its alias', 'security: x, tls_verify: true', 'security_name: y', { security_name: 'y', tls_verify: true }],
+  ['leaves the spelling of what it does not name', 'security_name: x, host: a', 'host: b', { security_name: 'x', host: 'b' }],
+  ['starts anew with $replace and an alias', 'security: x, timeout: 1', '$replace: true, security_name: y', { security_name: 'y' }],
 ] as const)
   test(`an overlay ${what}`, () => assert.deepEqual(merged('outgoing_rest/CRM', crm(base), crm(overlay)), { name: 'CRM', ...expected }))
+
+test('a list is merged by its key, and by an alias of itself too', () => {
+  const aliased = createVocabulary([
+    {
+      title: 'relay',
+      type: 'object',
+      properties: {
+        name: { type: 'string' },
+        hops: { type: 'array', 'x-alias': ['stops'], 'x-merge-key': 'at', items: { type: 'object' } },
+        limits: { type: 'object', 'x-alias': ['bounds'] },
+      },
+    },
+  ])
+  const chain = overlayLayers(
+    ['hops: [{at: a, n: 1}, {at: b, n: 1}], limits: {x: 1, y: 1}', 'stops: [{at: a, n: 2}, {at: b, $remove: true}], bounds: {y: 2}'].map(
+      (fields, index) => {
+        const parsed = parseYaml(Buffer.from(`relay:\n  - {name: r, ${fields}}\n`))
+        assert.ok(parsed.kind === 'document')
+        return { name: `l${index}`, files: [readItems(`environments/l${index}/r.yaml`, `l${index}`, parsed.document, aliased)] }
+      },
+    ),
+  ).chains.get(parseRef('relay/r'))
+  assert.ok(chain)
+  assert.deepEqual(mergeChain(chain), { name: 'r', stops: [{ at: 'a', n: 2 }], bounds: { x: 1, y: 2 } })
+  const origins = [...originsOf(chain)].map(([pointer, { item, pointer: own }]) => `${pointer} ${item.layer}${own}`)
+  assert.deepEqual(origins, [
+    '/name l1/name',
+    '/stops/0/at l1/stops/0/at',
+    '/stops/0/n l1/stops/0/n',
+    '/bounds/x l0/limits/x',
+    '/bounds/y l1/bounds/y',
+  ])
+})
+
+for (const [what, base, overlay, expected] of [
+  ['the alias of the overlay', 'security: crm', 'security_name: erp', ['erp', 'dev', 5, 20]],
+  ['the alias of the base', 'security_name: crm', 'timeout: 5', ['crm', 'base', 6, 20]],
+  ['the field over its alias', 'security_name: crm', 'security: erp', ['erp', 'dev', 5, 15]],
+] as const)
+  test(`explain() of a field in two spellings leads to ${what}`, async () => {
+    const files = {
+      ...devEstate(
+        `channel_rest:\n  - name: orders\n    # here\n    url_path: /orders\n    ${overlay}\n`,
+        `${environmentYaml}extends: [../base]\n`,
+      ),
+      'environments/base/r.yaml': `channel_rest:\n  - name: orders\n    service: client.get\n    url_path: /\n    timeout: 1\n    ${base}\n`,
+      'environments/base/security.yaml': 'security:\n  - {name: crm, type: apikey}\n  - {name: erp, type: apikey}\n',
+    }
+    const { explain, issues } = await compileFiles(files, { documents })
+    assert.deepEqual(issues, [])
+    const leaf = explain(parseRef('channel_rest/orders'))?.find(({ pointer }) => pointer === '/security')
+    assert.deepEqual(leaf?.from.kind === 'file' && [leaf.value, leaf.from.layer, leaf.from.at.line, leaf.from.at.column], expected)
+  })
+
+for (const [what, base, overlay, place] of [
+  ['by its alias over the field', 'security: crm', 'security_name: 1.5', 'dev/resources.yaml:3:20'],
+  ['by its own name over the alias', 'security_name: crm', 'security: nobody', 'dev/resources.yaml:3:15'],
+  ['by its alias, with nothing over it', 'security_name: nobody', 'timeout: 5', 'base/r.yaml:5:20'],
+] as const)
+  test(`a mistake in a field that is declared ${what} is told in the spelling and at the line that were written`, async () => {
+    const files = {
+      ...devEstate(`channel_rest:\n  - name: orders\n    ${overlay}\n`, `${environmentYaml}extends: [../base]\n`),
+      'environments/base/r.yaml': `channel_rest:\n  - name: orders\n    service: client.get\n    url_path: /\n    ${base}\n`,
+      'environments/base/security.yaml': 'security:\n  - {name: crm, type: apikey}\n',
+    }
+    const { issues } = await compileFiles(files, { documents })
+    assert.deepEqual(placesOf(issues), [`UNRESOLVED_REF ${place}`])
+  })
+
+test('an overlay opens a channel whose base names its guard by an alias', async () => {
+  const files = {
+    ...devEstate(
+      'channel_rest:\n  - {name: orders, public: true, security: null}\n',
+      `${environmentYaml.replace('false', 'true')}extends: [../base]\n`,
+    ),
+    'environments/base/r.yaml': 'channel_rest:\n  - {name: orders, service: client.get, url_path: /, security_name: crm}\n',
+    'environments/base/security.yaml': 'security:\n  - {name: crm, type: apikey}\n',
+  }
+  assert.deepEqual((await compileFiles(files, { documents })).issues, [])
+})
 
 test('an overlay removes a base resource, and the next one may declare it again', () => {
   assert.equal(merged('outgoing_rest/CRM', crm('host: a'), crm('$remove: true')), undefined)

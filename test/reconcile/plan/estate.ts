@@ -111,6 +111,8 @@ function kindOf(name: string, section: string | null, connects: boolean): Kind {
     schema: {},
     refFields: [],
     secretPaths: [],
+    spellings: [],
+    deciders: new Set(),
     openers: new Map(),
     inPlace: new Set(['pool_size']),
     mergeKeys: new Map(),
