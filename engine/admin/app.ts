@@ -130,14 +130,17 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   }
 
   function stream(c: Context<Env>, query: JsonObject): Response {
+    const headers = { 'content-type': 'text/event-stream' }
+    // The answer to HEAD has no body: nothing would ever end the stream behind it.
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     if (streams >= maxStreams) throw new Refusal(503, 'TOO_MANY_STREAMS', `Cannot open another event stream as ${maxStreams} are open`)
     const last = c.req.header('last-event-id') ?? query.after
     const signal = AbortSignal.any([ending.signal, c.req.raw.signal])
     const after = last === undefined || !/^\d{1,15}$/.test(String(last)) ? null : Number(last)
     streams++
-    signal.addEventListener('abort', () => streams--, { once: true })
+    const onEnd = (): void => void streams--
     const { events, journal, heartbeatMs = 15_000 } = options
-    return c.body(openEventStream({ after, events, journal, heartbeatMs, signal }), 200, { 'content-type': 'text/event-stream' })
+    return c.body(openEventStream({ after, events, journal, heartbeatMs, signal, onEnd }), 200, headers)
   }
 
   function problem(c: Context<Env>, error: unknown): Response {

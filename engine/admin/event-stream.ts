@@ -11,6 +11,8 @@ export interface EventStreamOptions {
   readonly journal: Pick<Store, 'readJournal'>
   readonly heartbeatMs: number
   readonly signal: AbortSignal
+  /** Called once, however it ends: by the signal, by the client or by a source that fails. */
+  readonly onEnd?: () => void
 }
 
 type Event = Parameters<Parameters<Events['subscribe']>[0]>[0]
@@ -38,8 +40,10 @@ export function openEventStream(options: EventStreamOptions): ReadableStream<Uin
     }
     wake()
   })
-  const stopWaiting = (): void => wake()
-  options.signal.addEventListener('abort', stopWaiting)
+  let hasEnded = false
+  // Nobody may be reading: it then ends here, and not with the next piece.
+  options.signal.addEventListener('abort', end)
+  if (options.signal.aborted) end()
 
   return new ReadableStream<Uint8Array>(
     {
@@ -63,7 +67,7 @@ export function openEventStream(options: EventStreamOptions): ReadableStream<Uin
 
   /** The next piece; null at the end. */
   async function next(): Promise<string | null> {
-    while (!options.signal.aborted) {
+    while (!hasEnded) {
       const text = isBehind ? await missed() : buffered()
       if (text !== '') return text
       if (!isBehind && buffer.length === 0 && !(await happened())) return ': still here\n\n'
@@ -105,8 +109,11 @@ export function openEventStream(options: EventStreamOptions): ReadableStream<Uin
   }
 
   function end(): void {
+    if (hasEnded) return
+    hasEnded = true
     unsubscribe()
-    options.signal.removeEventListener('abort', stopWaiting)
+    options.signal.removeEventListener('abort', end)
     wake()
+    options.onEnd?.()
   }
 }

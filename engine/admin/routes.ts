@@ -19,7 +19,10 @@ const files = {
     type: 'object',
     required: ['path', 'base64'],
     additionalProperties: false,
-    properties: { path: { type: 'string', minLength: 1, maxLength: 1024 }, base64: { type: 'string' } },
+    properties: {
+      path: { type: 'string', minLength: 1, maxLength: 1024 },
+      base64: { type: 'string', contentEncoding: 'base64', description: 'With padding, without line breaks' },
+    },
   },
 }
 
@@ -265,9 +268,18 @@ function object(properties: JsonObject, required: readonly string[] = []): JsonO
   return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
 }
 
+/** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */
 function uploadsOf(body: JsonObject): Upload[] {
   const { files: found } = body
-  return Array.isArray(found) ? found.filter(isObject).map(file => ({ path: String(file.path), base64: String(file.base64) })) : []
+  const uploads = Array.isArray(found) ? found.filter(isObject).map(file => ({ path: String(file.path), base64: String(file.base64) })) : []
+  const garbled = uploads.find(({ base64 }) => Buffer.from(base64, 'base64').toString('base64') !== base64)
+  if (garbled)
+    throw new Refusal(
+      400,
+      'REQUEST_INVALID',
+      `Cannot take the request as the content of ${JSON.stringify(garbled.path)} is no base64; the alphabet of RFC 4648 §4 with its padding is accepted`,
+    )
+  return uploads
 }
 
 function confirmationIn(body: JsonObject): { confirmDeletes?: number } {

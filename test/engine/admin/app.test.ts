@@ -150,6 +150,23 @@ describe('the admin API', () => {
       /another site/,
     ],
     ['a URL without end', 'GET', `${env}/status?${'x'.repeat(9000)}`, {}, 414, 'REQUEST_INVALID', /8192/],
+    ...[
+      ['that is no base64', '!!!'],
+      ['in the alphabet for URLs', 'YWI_'],
+      ['without its padding', 'YQ'],
+      ['with a line break', 'YWJj\nYWJj'],
+    ].map(
+      ([what, base64]) =>
+        [
+          `a file ${what}`,
+          'POST',
+          `${env}/validate`,
+          { body: { files: [file, { path: 'services/b.ts', base64 }] } },
+          400,
+          'REQUEST_INVALID',
+          /"services\/b\.ts"/,
+        ] as const,
+    ),
     ['an operation that refuses', 'GET', `${env}/resources/sql/refused`, {}, 409, 'STALE', /stale/],
     ['an operation that breaks', 'GET', `${env}/resources/sql/broken`, {}, 500, 'INTERNAL', /^(?!.*hunter2)/],
   ] as const)

@@ -70,13 +70,61 @@ test('a client that goes away is forgotten, and its place is free', async () => 
   }
 })
 
+const maxStreams = 64
+
 test('the sixty-fifth event stream is refused', async () => {
   await using server = await startServer()
-  const streams = await Promise.all(Array.from({ length: 64 }, () => openStream(server)))
+  const streams = await Promise.all(Array.from({ length: maxStreams }, () => openStream(server)))
   const answer = await call(server, 'GET', '/api/v1/environments/dev/events')
   assert.deepEqual([answer.status, answer.body.code], [503, 'TOO_MANY_STREAMS'])
   for (const stream of streams) await stream[Symbol.asyncDispose]()
 })
+
+for (const [what, useUp] of [
+  [
+    'HEAD',
+    async server => {
+      const answer = await call(server, 'HEAD', '/api/v1/environments/dev/events')
+      assert.deepEqual([answer.status, answer.headers['content-type']], [200, 'text/event-stream'])
+    },
+  ],
+  ['a GET that its client ends', async server => void (await (await openStream(server))[Symbol.asyncDispose]())],
+  [
+    'a GET that is gone before its answer is read',
+    async server => {
+      const ending = new AbortController()
+      const headers = { authorization: `Bearer ${server.token}` }
+      await fetch(`${server.url}/api/v1/environments/dev/events`, { headers, signal: ending.signal })
+      ending.abort()
+    },
+  ],
+] as const satisfies readonly (readonly [string, (server: TestServer) => Promise<void>])[])
+  test(`the place of ${what} is free again`, async () => {
+    await using server = await startServer()
+    for (let at = 0; at < maxStreams; at++) await useUp(server)
+    await vi.waitFor(async () => {
+      await using stream = await openStream(server)
+      assert(stream)
+    })
+    await vi.waitFor(() => assert.equal(server.events.listeners.size, 0))
+  })
+
+for (const [what, end] of [
+  ['that nobody reads', (_stream, ending) => ending.abort()],
+  ['that its client leaves', stream => stream.cancel()],
+  ['whose journal fails', stream => assert.rejects(new Response(stream).text(), /The disk is away/)],
+] as const satisfies readonly (readonly [string, (stream: ReadableStream<Uint8Array>, ending: AbortController) => unknown])[])
+  test(`an event stream ${what} says once that it ends, and listens no longer`, async () => {
+    await using server = await startServer()
+    const ending = new AbortController()
+    const onEnd = vi.fn()
+    const journal = { readJournal: () => Promise.reject(new Error('The disk is away')) }
+    const stream = openEventStream({ after: 1, events: server.events, journal, heartbeatMs: 60_000, signal: ending.signal, onEnd })
+    assert.equal(onEnd.mock.calls.length, 0)
+    await end(stream, ending)
+    ending.abort()
+    assert.deepEqual([onEnd.mock.calls.length, server.events.listeners.size], [1, 0])
+  })
 
 async function openStream(server: TestServer, headers: Record<string, string> = {}, query = '') {
   const ending = new AbortController()
