@@ -2,10 +2,14 @@
 // at once, what is broken changes nothing and says where and why.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { temporaryDirectory } from '../directory.ts'
 import { until } from '../until.ts'
+import { plumb } from './command.ts'
 import { copySampleEstate, type Estate } from './estate.ts'
-import { type Answer, bootMs, call, type Status, startServer, type TestServer } from './server.ts'
+import { type Answer, bootMs, call, createRemote, root, type Status, startServer, type TestServer } from './server.ts'
 
 // What the documentation promises for a save, five times over: how fast it is belongs to the benchmarks.
 const patienceMs = 5 * 300
@@ -123,6 +127,24 @@ describe('plumb dev', () => {
       [Symbol.asyncDispose]: stop,
     }
   }
+})
+
+test('the line of README serves a branch, with its state under .plumb of the working directory, where the other commands find it', async () => {
+  await using remote = await createRemote('sample')
+  await using directory = await temporaryDirectory()
+  const [, line = ''] = /^cli\/plumb (serve --source .*)$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+  await using server = await startServer({
+    line: line.split(' ').map(word => (word.startsWith('ssh://') ? remote.url : word)),
+    cwd: directory.path,
+    data: join(directory.path, '.plumb'),
+    env: { XDG_CONFIG_HOME: join(directory.path, 'config') },
+    workers: 1,
+  })
+  await server.until(status => status.live.serial > 0, bootMs)
+  assert.equal((await call(`${server.channels}/api/v1/client`, { client_id: 123 })).status, 200)
+  const told = await plumb(['status', '--json'], { cwd: directory.path })
+  assert.equal(told.status, 0, told.stderr)
+  assert.equal(told.json().environment, 'dev')
 })
 
 function withoutLog(output: string): string {

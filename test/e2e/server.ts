@@ -105,6 +105,9 @@ export interface ServerOptions {
   readonly failpoints?: string
   /** `dev` serves the directory `source`. */
   readonly command?: 'serve' | 'dev'
+  /** Command and arguments, in place of those that the other options make; ports and workers are added. `data` is where it keeps its state. */
+  readonly line?: readonly string[]
+  readonly cwd?: string
 }
 
 export interface TestServer extends AsyncDisposable {
@@ -155,20 +158,11 @@ export async function startServer(
     command === 'serve'
       ? ['--source', options.source ?? '', '--ref', 'main', '--seal-key', join(dirname(data), 'seal.key')]
       : [options.source ?? '.']
-  const flags = [
-    '--environment',
-    environment,
-    '--data',
-    data,
-    '--workers',
-    String(workers),
-    '--channels-port',
-    String(channelsPort),
-    '--admin-port',
-    String(adminPort),
-  ]
+  const line = options.line ?? [command, ...from, '--environment', environment, '--data', data]
+  const flags = ['--workers', String(workers), '--channels-port', String(channelsPort), '--admin-port', String(adminPort)]
   const node = failpoints === undefined ? [] : ['--conditions=failpoints']
-  const binder = spawn(process.execPath, [...node, launcher, command, ...from, ...flags, ...args], {
+  const binder = spawn(process.execPath, [...node, launcher, ...line, ...flags, ...args], {
+    cwd: options.cwd,
     env: { ...process.env, ...options.env, ...(failpoints === undefined ? {} : { FAILPOINTS: failpoints }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
