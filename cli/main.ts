@@ -1,7 +1,8 @@
 // The `plumb` command: one file per subcommand, registered here in the order of --help.
 
 import { Command, type CommanderError } from 'commander'
-import { exit } from './run.ts'
+import type { JsonObject } from '../schema/json.ts'
+import { exit, printJson } from './run.ts'
 import { version } from './version.ts'
 
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -30,11 +31,24 @@ const program = new Command('plumb')
 
 // Only what is asked for is loaded, as the whole of it is most of what a short command takes.
 const asked = Object.entries(commands).filter(([name]) => name === process.argv[2])
-for (const [, load] of asked.length > 0 ? asked : Object.entries(commands)) program.addCommand((await load()).exitOverride(endOnUsage))
+for (const [, load] of asked.length > 0 ? asked : Object.entries(commands)) program.addCommand(endingOnUsage(await load()))
 
-program.exitOverride(endOnUsage)
+endingOnUsage(program)
 await program.parseAsync()
 
-function endOnUsage(error: CommanderError): never {
+/** What is written wrongly is told as every failure is: in words on stderr, or as JSON on stdout where that was asked for. */
+function endingOnUsage(command: Command): Command {
+  if (process.argv.includes('--json')) command.configureOutput({ writeErr: () => undefined })
+  return command.exitOverride(error => endOnUsage(command, error))
+}
+
+function endOnUsage(command: Command, error: CommanderError): never {
+  if (error.exitCode !== 0 && process.argv.includes('--json')) printJson({ error: usageError(command, error) })
   process.exit(error.exitCode === 0 ? exit.done : exit.usage)
+}
+
+function usageError(command: Command, { code, message }: CommanderError): JsonObject {
+  const name = command === program ? 'plumb' : `plumb ${command.name()}`
+  const found = code === 'commander.help' ? 'no command is named' : message.replace(/^error: /, '').replaceAll('\n', ' ')
+  return { message: `Cannot run ${name} as its line is wrong: ${found}; ${name} --help explains it`, code: 'USAGE', issues: [] }
 }
