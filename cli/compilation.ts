@@ -1,7 +1,7 @@
 // Compilation as this server runs it: with its vocabulary, its caches, its secrets and the environment of its process.
 
 import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { adapterTable } from '../adapters/table.ts'
 import type { Settings } from '../engine/generation/manifest.ts'
 import { channelRow } from '../engine/plane/channel.ts'
@@ -12,6 +12,7 @@ import { createSecrets } from '../reconcile/compile/secrets.ts'
 import { type CheckOptions, createServiceCompiler } from '../reconcile/compile/services/compiler.ts'
 import type { Tree } from '../reconcile/source/tree.ts'
 import { digestOf } from '../schema/digest.ts'
+import type { SecretProvider } from '../schema/environment.ts'
 import type { Issue } from '../schema/issue.ts'
 import type { SealKey } from '../schema/seal.ts'
 import type { Vocabulary } from '../schema/vocabulary.ts'
@@ -55,8 +56,9 @@ export function createCompilation({ config, vocabulary, sealKey, libraries }: Co
         vocabulary,
         policy,
         secrets: providers => {
-          secretFolders = providers.flatMap(provider => (provider.from === 'files' ? [provider.directory] : []))
-          return secrets(providers)
+          const placed = providers.map(provider => placedIn(config.dataDirectory, provider))
+          secretFolders = placed.flatMap(provider => (provider.from === 'files' ? [provider.directory] : []))
+          return secrets(placed)
         },
         env: process.env,
         keys: sealKey,
@@ -78,14 +80,19 @@ export function createCompilation({ config, vocabulary, sealKey, libraries }: Co
   }
 }
 
+/** A server follows git without a checkout, so that a relative folder can only be one of its own: it does not hang on where it was started. */
+function placedIn(dataDirectory: string, provider: SecretProvider): SecretProvider {
+  return provider.from === 'files' ? { ...provider, directory: resolve(dataDirectory, provider.directory) } : provider
+}
+
 /** Names, times and sizes of the files in a folder; null where it cannot be read. */
 async function stampOf(folder: string): Promise<string[] | null> {
   try {
     const names = (await readdir(folder)).sort()
     return await Promise.all(
       names.map(async name => {
-        const { mtimeMs, size } = await stat(join(folder, name))
-        return `${name} ${mtimeMs} ${size}`
+        const found = await stat(join(folder, name)).catch(() => null) // a link that leads nowhere hides no other file
+        return `${name} ${found?.mtimeMs} ${found?.ctimeMs} ${found?.size}`
       }),
     )
   } catch {

@@ -1,5 +1,5 @@
 // Compilation on this machine, without a server: for `validate` and `types`. Secrets and process variables that are not set
-// stand for themselves by name, so that a machine that must not know them can still judge everything else.
+// are not judged, so that a machine that must not know them can still judge everything else.
 
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
@@ -43,8 +43,9 @@ export async function compileLocally(root: string): Promise<LocalCompilation> {
       compile(tree, environment, {
         vocabulary,
         policy: null,
-        secrets: async () => ({ source: { get: name => new Secret(name), describe: () => [] }, issues: [] }),
-        env: new Proxy(process.env, { get: (set, name) => set[String(name)] ?? String(name) }),
+        secrets: async () => ({ source: { get: name => new Secret(name), describe: () => [], unreadable: [] }, issues: [] }),
+        env: process.env,
+        unsetEnv: 'unknown',
         keys: null,
         documents,
         rows: adapterTable([channelRow]).values(),

@@ -17,7 +17,9 @@ export function judgeKinds(resources: Resources, chains: ReadonlyMap<Ref, readon
     if (!judge) return []
     const ofKind: DesiredResource[] = []
     for (const resource of resources.values()) if (resource.kind === kind) ofKind.push(resource)
-    return judge(ofKind).map(({ code, ref, pointer, message, other }) => {
+    const isUnknown = (ref: Ref, pointer: string) => resources.get(ref)?.unknown?.includes(pointer) === true
+    const flaws = judge(ofKind).filter(({ ref, pointer, other }) => !isUnknown(ref, pointer) && !(other && isUnknown(other, pointer)))
+    return flaws.map(({ code, ref, pointer, message, other }) => {
       const { at, related } = locate(chains.get(ref) ?? [], pointer, 'value')
       const collides = other ? [{ message: 'the other one', at: locate(chains.get(other) ?? [], pointer, 'value').at }] : []
       return issue(code, message, { at, ref, pointer, related: [...related, ...collides] })

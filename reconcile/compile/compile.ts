@@ -7,6 +7,7 @@ import type { Issue } from '../../schema/issue.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { Tree } from '../source/tree.ts'
 import type { Compiled, CompiledServices } from './desired.ts'
+import { marksAt, positionOf } from './document.ts'
 import type { DocumentCache } from './document-cache.ts'
 import { type Environment, type LoadOptions, loadEnvironment } from './environment-chain.ts'
 import { explainCode, explainResource } from './explain.ts'
@@ -39,11 +40,13 @@ export async function compile(tree: Tree, environment: string, options: CompileO
   }
   const found = await loadEnvironment(tree, environment, load)
   if (!found.environment) return { desired: null, issues: found.issues, explain: () => undefined }
-  const { path, settings, inputs, services: code } = found.environment
-  const [{ loaded, secrets, renderer }, services] = await Promise.all([
+  const { path, settings, inputs, services: code, hasServices } = found.environment
+  const [{ loaded, secrets, renderer }, compiled] = await Promise.all([
     readDeclared(tree, found.environment, load, options),
     options.services(tree, code, options.vocabulary),
   ])
+  // That there is no directory is told once, not at each name that it would hold.
+  const services = hasServices ? compiled : { ...compiled, isPartial: true }
   failpoint('parse.done')
   failpoint('secrets.read')
   const layers = loaded.layers.map(({ name, files }) => ({ name, files: files.map(file => itemsOf(file, name, options)) }))
@@ -82,7 +85,12 @@ async function readDeclared(tree: Tree, environment: Environment, load: LoadOpti
     if (lowest === undefined || layer !== layerName(lowest, load)) return
     for (const item of itemsOf(file, layer, options).items) if (item.directive !== 'remove') renderer.render(item.alone)
   })
-  return { loaded, secrets, renderer }
+  return { loaded, secrets: { issues: secrets.issues.map(found => placedIn(environment, found)) }, renderer }
+}
+
+/** With the place in environment.yaml that its pointer names. */
+function placedIn({ path, document }: Environment, found: Issue): Issue {
+  return { ...found, at: positionOf(path, document, marksAt(document.value, 0, found.pointer ?? '').value) }
 }
 
 function itemsOf({ path, document }: LoadedFile, layer: string, { documents, vocabulary }: CompileOptions): FileItems {

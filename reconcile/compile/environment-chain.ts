@@ -4,23 +4,29 @@
 import { posix } from 'node:path'
 import { type EnvironmentInputs, type EnvironmentSettings, type ReadEnvironment, readEnvironment } from '../../schema/environment.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
-import { isObject } from '../../schema/json.ts'
+import { isObject, pointerOf } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import type { Tree } from '../source/tree.ts'
 import { marksAt, type ParsedDocument, positionOf } from './document.ts'
 import type { DocumentCache } from './document-cache.ts'
 import { loadLimits, refusalsOf, tooLarge } from './file-issues.ts'
 import { aboutKey } from './locate.ts'
+import { leavesOf } from './paths.ts'
+import { lossyMessage } from './scalars.ts'
 
 export interface Environment {
   readonly directory: string
   /** Where its service code lies, from the root of the estate. */
   readonly services: string
+  /** Something is there, or nobody said that it should be. */
+  readonly hasServices: boolean
   readonly path: string
   readonly document: ParsedDocument
   readonly settings: EnvironmentSettings
   /** `vars` with those of the environments it extends; the nearest wins. */
   readonly inputs: EnvironmentInputs
+  /** What each of the `vars` reads in a text: as it is written. */
+  readonly texts: Readonly<Record<string, string>>
   /** Directories of its layers, lowest first, itself last. */
   readonly layers: readonly string[]
   /** Encrypted files, which are no resources. */
@@ -49,23 +55,26 @@ export async function loadEnvironment(
   }
   const layers: string[] = []
   const sopsFiles = new Set<string>()
-  const vars = await visit(directory, own, [])
-  const services = servicesOf(directory, own, issues)
+  const { vars, texts } = await visit(directory, own, [])
+  const services = servicesOf(tree, own, { directory, layout: options.layout })
+  if (services.problem) issues.push(services.problem)
   const environment = {
     directory,
-    services,
+    services: services.path,
+    hasServices: services.problem === null,
     path: own.path,
     document: own.document,
     settings: own.read.settings,
     inputs: { ...own.read.inputs, vars },
+    texts,
     layers,
     sopsFiles,
   }
   return { environment, issues }
 
   /** Depth first, so that what is extended comes below; gives the variables of the whole chain. */
-  async function visit(at: string, found: Own | null, chain: readonly string[]): Promise<EnvironmentInputs['vars']> {
-    let inherited: EnvironmentInputs['vars'] = {}
+  async function visit(at: string, found: Own | null, chain: readonly string[]): Promise<Variables> {
+    let { vars, texts }: Variables = { vars: {}, texts: {} }
     for (const file of found?.read.inputs.sopsFiles ?? []) sopsFiles.add(posix.join(at, file))
     for (const [index, text] of (found?.read.inputs.extends ?? []).entries()) {
       const target = trimmed(posix.join(at, text))
@@ -77,10 +86,12 @@ export async function loadEnvironment(
       }
       if (layers.includes(target)) continue
       const below = await readOwn(tree, target, options, issues)
-      inherited = { ...inherited, ...(await visit(target, below, [...chain, at])) }
+      const inherited = await visit(target, below, [...chain, at])
+      vars = { ...vars, ...inherited.vars }
+      texts = { ...texts, ...inherited.texts }
     }
     if (!layers.includes(at)) layers.push(at)
-    return { ...inherited, ...found?.read.inputs.vars }
+    return { vars: { ...vars, ...found?.read.inputs.vars }, texts: { ...texts, ...(found && textsOf(found)) } }
   }
 
   function extendsProblem(target: string, text: string, chain: readonly string[]): { code: Issue['code']; message: string } | undefined {
@@ -102,15 +113,46 @@ export async function loadEnvironment(
   }
 }
 
-function servicesOf(directory: string, own: Own, issues: Issue[]): string {
+type Variables = Pick<Environment, 'texts'> & Pick<EnvironmentInputs, 'vars'>
+
+/** `1.10` reads `1.10` in a text, and is 1.1 as a number. */
+function textsOf({ document, read }: Own): Variables['texts'] {
+  const texts = Object.entries(read.inputs.vars).map(([name, value]) => {
+    const mark = marksAt(document.value, 0, pointerOf(['vars', name])).value
+    const raw = typeof value === 'string' ? undefined : document.raw.find(scalar => scalar.mark === mark)
+    return [name, raw?.source ?? String(value)] as const
+  })
+  return Object.fromEntries(texts)
+}
+
+function servicesOf(
+  tree: Tree,
+  own: Own,
+  { directory, layout }: { readonly directory: string; readonly layout: string },
+): { readonly path: string; readonly problem: Issue | null } {
   const { services } = own.read.inputs
   const path = trimmed(posix.join(directory, services))
-  if (path !== '..' && !path.startsWith('../') && !posix.isAbsolute(services)) return path
-  const at = positionOf(own.path, own.document, marksAt(own.document.value, 0, '/services').value)
-  issues.push(
-    issue('INCLUDE_OUTSIDE', `Cannot read services from "${services}" as it leads out of the estate; name a directory in it`, { at }),
-  )
-  return posix.join(directory, 'services')
+  const place = () => ({ at: positionOf(own.path, own.document, marksAt(own.document.value, 0, '/services').value) })
+  if (path === '..' || path.startsWith('../') || posix.isAbsolute(services)) {
+    const message = `Cannot read services from "${services}" as it leads out of the estate; name a directory in it`
+    return { path: posix.join(directory, 'services'), problem: issue('INCLUDE_OUTSIDE', message, place()) }
+  }
+  const isSaid = isObject(own.document.value) && own.document.value.services !== undefined
+  if (!isSaid || path === '.' || hasFiles(tree, path)) return { path, problem: null }
+  const there = codeFolders(tree, layout).map(folder => posix.relative(directory, folder))
+  const end = there.length === 0 ? '; put the code there, or remove the entry' : didYouMean(services, there)
+  const message = `Cannot read services from "${services}" as there is no such directory${end}`
+  return { path, problem: issue('INCLUDE_MISSING', message, place()) }
+}
+
+/** Folders that hold code, at any depth, outside of the environments; the shortest first. */
+function codeFolders(tree: Tree, layout: string): string[] {
+  const folders = new Set<string>()
+  for (const path of tree.files.keys()) {
+    if (path.startsWith(`${layout}/`) || !/\.[cm]?ts$/.test(path)) continue
+    for (let at = posix.dirname(path); at !== '.' && !folders.has(at); at = posix.dirname(at)) folders.add(at)
+  }
+  return [...folders].sort((one, other) => one.length - other.length || (one < other ? -1 : 1))
 }
 
 interface Own {
@@ -149,6 +191,12 @@ async function readOwn(tree: Tree, directory: string, options: LoadOptions, issu
     const marks = marksAt(declared, 0, found.pointer)
     const at = positionOf(path, document, aboutKey.has(found.code) ? marks.key : marks.value)
     issues.push(issue(found.code, found.message, { at, pointer: found.pointer, ...(found.severity ? { severity: found.severity } : {}) }))
+  }
+  for (const { path: steps } of document.raw.some(({ lossy }) => lossy) ? leavesOf(declared) : []) {
+    const pointer = pointerOf(steps)
+    const mark = marksAt(declared, 0, pointer).value
+    if (read.findings.some(found => found.pointer === pointer) || !document.raw.some(raw => raw.lossy && raw.mark === mark)) continue
+    issues.push(issue('LOSSY_NUMBER', lossyMessage(steps), { at: positionOf(path, document, mark), pointer }))
   }
   if (declared.environment !== undefined && declared.environment !== posix.basename(directory)) {
     const message = `Cannot use this file as it names another environment than its directory: current value is "${read.settings.environment}"; write "environment: ${posix.basename(directory)}"`

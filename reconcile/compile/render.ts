@@ -4,6 +4,7 @@
 import type { KeyObject } from 'node:crypto'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { atPointer, isObject, type Json, type JsonObject, pointerOf, stepsOf } from '../../schema/json.ts'
+import type { Normalised } from '../../schema/normalise.ts'
 import { type KindName, type Ref, refOf } from '../../schema/ref.ts'
 import { Secret } from '../../schema/secret.ts'
 import type { Finding, Kind, Vocabulary } from '../../schema/vocabulary.ts'
@@ -14,7 +15,7 @@ import type { Item } from './items.ts'
 import { aboutKey, locate, positionOfItem, rawAt } from './locate.ts'
 import { duplicateListKeys, mergeChain } from './overlay.ts'
 import { leavesOf, placesOf, withLeaf } from './paths.ts'
-import { booleanOfYaml11 } from './scalars.ts'
+import { booleanOfYaml11, lossyMessage } from './scalars.ts'
 import { type Filled, type FilledLeaf, fillTemplates, hasTemplate, type TemplateInputs } from './template.ts'
 
 export interface RenderContext {
@@ -52,6 +53,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   const merged = mergeChain(chain)
   const { filled, asked } = filledIn()
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
+  const unset = filled.leaves.filter(leaf => leaf.isUnknown)
   const { declared, spec: raw, findings } = normalised(filled.value)
   const failed = filled.problems.length === 0 ? nothing : new Set(filled.problems.map(problem => pointerOf(problem.path)))
   for (const finding of findings) if (!failed.has(finding.pointer)) report(finding.code, finding.message, finding.pointer, finding.severity)
@@ -60,8 +62,9 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   const leaves = mapOf(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf] as const))
   const { spec, secrets } = sealSecrets(raw)
   const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
+  const unknown = unset.map(leaf => pointerOf(canonicalPath(kind, leaf.path)))
   judgeOpening(spec)
-  const names = namesIn(kind, spec)
+  const names = namesIn(kind, spec, unknown)
   const closes = spec.is_active === false ? 'inactive' : (findings.find(finding => finding.closes)?.closes ?? null)
   const resource: DesiredResource = {
     ref,
@@ -73,6 +76,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     ...digestsOf(kind, ref, spec, secrets, context.digestKey),
     closed: closes,
     secrets,
+    ...(unknown.length > 0 ? { unknown } : {}),
     at: positionOfItem(chain[0] ?? last),
   }
   const variables = mapOf(Array.from(leaves, ([pointer, leaf]) => [pointer, leaf.variables] as const))
@@ -102,8 +106,15 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
       const leaf = adaptedLeaf(found, pointer)
       if (leaf !== found) adapted = withLeaf(adapted, pathOf(pointer, first), leaf)
     }
-    if (adapted === first || !isObject(adapted)) return { declared: first, ...result }
-    return { declared: adapted, ...context.vocabulary.normalise(kind, adapted) }
+    if (adapted === first || !isObject(adapted)) return { declared: first, ...known(result) }
+    return { declared: adapted, ...known(context.vocabulary.normalise(kind, adapted)) }
+  }
+
+  /** Without what only a process variable tells that is not set here. */
+  function known({ spec, findings }: Normalised): Normalised {
+    if (unset.length === 0) return { spec, findings }
+    const pointers = new Set(unset.map(leaf => pointerOf(leaf.path)))
+    return { spec, findings: findings.filter(finding => !restsOnUnknown(kind, finding, pointers)) }
   }
 
   function adaptedLeaf(found: string | number | boolean, pointer: string): Json {
@@ -122,12 +133,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     for (const { path, value } of leavesOf(declared)) {
       if (typeof value !== 'number') continue
       const pointer = pointerOf(path)
-      if (rawAt(chain, pointer)?.lossy)
-        report(
-          'LOSSY_NUMBER',
-          `Cannot take the number in "${path.join('.')}" as another one would be stored; write it without leading zeros and with at most 15 digits, or in quotes if it is a text`,
-          pointer,
-        )
+      if (rawAt(chain, pointer)?.lossy) report('LOSSY_NUMBER', lossyMessage(path), pointer)
     }
   }
 
@@ -140,30 +146,35 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
       for (const place of placesOf(from, pattern))
         for (const { path, value } of leavesOf(place.value, place.path)) {
           const pointer = pointerOf(path)
-          if (found.has(pointer) || value === null || value === '' || failed.has(pointerOf(declaredPath(kind, path, declared)))) continue
+          if (value === null || failed.has(pointerOf(declaredPath(kind, path, declared)))) continue
           const leaf = leaves.get(pointer)
+          const isHidden = leaf !== undefined && (leaf.secret !== null || leaf.isTainted)
+          if (leaf?.hasPlainDefault || (!isHidden && value !== '')) plaintext(pointer, path, leaf)
+          if (found.has(pointer) || value === '') continue
           found.set(pointer, new Secret(String(value)))
-          sealed = withLeaf(sealed, path, leaf?.isTainted ? leaf.reference : literal)
-          if (!leaf?.isTainted) plaintext(pointer, path, leaf)
+          sealed = withLeaf(sealed, path, isHidden ? leaf.reference : literal)
         }
     return { spec: sealed as JsonObject, secrets: found.size === 0 ? none : found } // the root is never replaced
   }
 
   function plaintext(pointer: string, path: readonly (string | number)[], leaf: FilledLeaf | undefined): void {
     const from = leaf && leaf.variables.length > 0 ? ` (it comes from ${leaf.variables.join(', ')})` : ''
-    const message = `Cannot keep the secret in "${stepsOf(pointer).join('.')}" as it stands in plain text${from}; write \${{ secrets.NAME }} there, and the value where "secrets" of environment.yaml says`
+    const cause = leaf?.hasPlainDefault ? 'its default stands in plain text' : `it stands in plain text${from}`
+    const message = `Cannot keep the secret in "${stepsOf(pointer).join('.')}" as ${cause}; write \${{ secrets.NAME }} there, and the value where "secrets" of environment.yaml says`
     report('PLAINTEXT_SECRET', message, pointerOf(declaredPath(kind, path, declared)), context.requireSecurity ? 'error' : 'warning')
   }
 
   /** A boolean marked `x-opens` lets everybody in; without it, one of the fields it lists must name a guard. */
   function judgeOpening(of: JsonObject): void {
     for (const [opener, guards] of kind.openers) {
+      if (unknown.includes(pointerOf([opener]))) continue
       const named = guards.filter(guard => isSet(of[guard]))
+      const surely = named.filter(guard => !unknown.includes(pointerOf([guard])))
       const listed = guards.map(guard => `"${guard}"`).join(' or ')
-      if (of[opener] === true && named.length > 0)
+      if (of[opener] === true && surely.length > 0)
         report(
           'PUBLIC_WITH_SECURITY',
-          `Cannot open "${ref}" to everyone as it also names ${named.map(guard => `"${guard}"`).join(' and ')}; remove "${opener}", or set the other to null`,
+          `Cannot open "${ref}" to everyone as it also names ${surely.map(guard => `"${guard}"`).join(' and ')}; remove "${opener}", or set the other to null`,
           `/${opener}`,
         )
       if (of[opener] !== true && named.length === 0 && context.requireSecurity)
@@ -209,15 +220,41 @@ function pathOf(pointer: string, document: Json): (string | number)[] {
   return path
 }
 
+/** Whether only a process variable that is not set here tells if the finding is right. @param unknown as declared */
+function restsOnUnknown(kind: Kind, { code, pointer }: Finding, unknown: ReadonlySet<string>): boolean {
+  switch (code) {
+    case 'WRONG_TYPE':
+    case 'INVALID_VALUE':
+      return unknown.has(pointer)
+    case 'FIELD_NOT_SERVED':
+      return unknown.has(pointer) && fieldAt(kind, pointer)['x-served'] !== false
+    case 'MISPLACED_FIELD': {
+      const when = fieldAt(kind, pointer)['x-when']
+      return isObject(when) && Object.keys(when).some(other => unknown.has(pointerOf([other])))
+    }
+    default:
+      return false
+  }
+}
+
+function fieldAt(kind: Kind, pointer: string): JsonObject {
+  const [first = ''] = canonicalPath(kind, stepsOf(pointer))
+  const field = isObject(kind.schema.properties) && Object.hasOwn(kind.schema.properties, first) ? kind.schema.properties[first] : undefined
+  return isObject(field) ? field : {}
+}
+
 function isSet(value: Json | undefined): boolean {
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null && value !== ''
 }
 
-function namesIn(kind: Kind, spec: JsonObject): NamedRef[] {
+function namesIn(kind: Kind, spec: JsonObject, unknown: readonly string[]): NamedRef[] {
   const names: NamedRef[] = []
   for (const { path, kinds } of kind.refFields)
-    for (const place of placesOf(spec, path))
-      if (typeof place.value === 'string' && place.value !== '') names.push({ pointer: pointerOf(place.path), name: place.value, kinds })
+    for (const place of placesOf(spec, path)) {
+      if (typeof place.value !== 'string' || place.value === '') continue
+      const pointer = pointerOf(place.path)
+      if (!unknown.includes(pointer)) names.push({ pointer, name: place.value, kinds })
+    }
   return names
 }
 

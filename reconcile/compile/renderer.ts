@@ -17,6 +17,8 @@ export interface RendererOptions {
   readonly policy: Settings | null
   /** Process variables; only those that `env` of environment.yaml lists are read. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** What one of them is that is not set: missing, or known to another machine only. Default: missing. */
+  readonly unsetEnv?: 'missing' | 'unknown'
   /** Null where no key is at hand: secret digests are null. */
   readonly keys: { readonly digestKey: Uint8Array } | null
   readonly documents: { readonly memo: Memo }
@@ -33,15 +35,18 @@ export interface Renderer {
 
 export function rendererFor(environment: Environment, secrets: SecretSource, options: RendererOptions): Renderer {
   const { vars, env } = environment.inputs
+  const { texts } = environment
   const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
   const context: RenderContext = {
     vocabulary: options.vocabulary,
     templates: {
       vars,
+      texts,
       secret: name => secrets.get(name),
       describeSecret: name => secrets.describe(name),
       env: readable,
       allowedEnv: new Set(env),
+      unsetEnv: options.unsetEnv ?? 'missing',
     },
     requireSecurity: (options.policy ?? environment.settings).requireSecurity,
     digestKey: options.keys ? createSecretKey(options.keys.digestKey) : null,
@@ -60,5 +65,6 @@ export function rendererFor(environment: Environment, secrets: SecretSource, opt
 function inputsDigest({ templates, requireSecurity, digestKey }: RenderContext, secrets: SecretSource): string {
   const env = Object.entries(templates.env).map(([name, value]): Json => [name, value ?? null])
   const key = digestKey ? keyedDigestOf(digestKey, 'inputs') : null
-  return digestOf([templates.vars, env, requireSecurity, key, [...secrets.describe('name')]])
+  const { vars, texts = {}, unsetEnv = 'missing' } = templates
+  return digestOf([vars, texts, env, unsetEnv, requireSecurity, key, [...secrets.describe('name')], [...secrets.unreadable]])
 }

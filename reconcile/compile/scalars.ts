@@ -12,6 +12,11 @@ export function isLossy(source: string, value: number): boolean {
   return significant(source) !== significant(String(value))
 }
 
+/** @param path of the field that would take the number */
+export function lossyMessage(path: readonly (string | number)[]): string {
+  return `Cannot take the number in "${path.join('.')}" as another one would be stored; write it without leading zeros and with at most 15 digits, or in quotes if it is a text`
+}
+
 /** Digits and exponent in one normal form: `1.50e3` and `1500` agree. */
 function significant(text: string): string {
   const [, whole = '', fraction = '', exponent = '0'] = /^[-+]?([0-9]*)\.?([0-9]*)(?:[eE]([-+]?[0-9]+))?$/.exec(text) ?? []

@@ -11,12 +11,16 @@ import { booleanOfYaml11 } from './scalars.ts'
 
 export interface TemplateInputs {
   readonly vars: Readonly<Record<string, string | number | boolean>>
+  /** What each variable reads in a text, as it is written: `1.10` is no `1.1`. Default: its value. */
+  readonly texts?: Readonly<Record<string, string>>
   readonly secret: (name: string) => Secret | undefined
   /** Where a secret of this name would be found, for messages. */
   readonly describeSecret: (name: string) => readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   /** The process variables an expression may name. */
   readonly allowedEnv: ReadonlySet<string>
+  /** What a process variable is that is not set here: a problem, or something only another machine knows. Default: missing. */
+  readonly unsetEnv?: 'missing' | 'unknown'
 }
 
 /** A leaf that held at least one expression. */
@@ -28,6 +32,10 @@ export interface FilledLeaf {
   readonly secret: Secret | null
   /** A process variable went into it. */
   readonly isTainted: boolean
+  /** A process variable that is not set here would decide it; it stands as its reference. */
+  readonly isUnknown: boolean
+  /** Text or a variable stands in, for all or part of it, where its secret or process variable is missing. */
+  readonly hasPlainDefault: boolean
   /** What the leaf reads when everything but secrets and process variables is filled in. */
   readonly reference: string
 }
@@ -85,15 +93,17 @@ export function fillTemplates(
 
   function settle(found: readonly Found[], path: readonly (string | number)[]): Json {
     const [whole] = found
-    const text = found.map(one => String(one.value)).join('')
+    const text = found.map(one => one.text).join('')
     const variables = found.flatMap(one => (one.variable === null ? [] : [one.variable]))
     const isSecret = found.some(one => one.taint === 'secret')
     const reference = found.map(one => one.reference).join('')
     if (found.some(one => one.isExpression)) {
       const isTainted = found.some(one => one.taint === 'env')
-      leaves.push({ path, variables, secret: isSecret ? new Secret(text) : null, isTainted, reference })
+      const isUnknown = found.some(one => one.isUnknown)
+      const secret = isSecret ? new Secret(text) : null
+      leaves.push({ path, variables, secret, isTainted, isUnknown, hasPlainDefault: hasPlainDefault(found), reference })
     }
-    if (!isSecret) return found.length === 1 && whole ? converted(whole.value, whole.isExpression ? typeAt(path) : undefined) : text
+    if (!isSecret) return found.length === 1 && whole ? converted(whole, whole.isExpression ? typeAt(path) : undefined) : text
     const wanted = typeAt(path)
     if (wanted !== undefined && wanted !== 'string') {
       const message = `Cannot put a secret into "${pointerOf(path)}" as the field is no text; use a variable`
@@ -115,9 +125,12 @@ interface Expression {
   readonly alternatives: readonly Alternative[]
 }
 
-type Alternative =
-  | { readonly scope: 'vars' | 'secrets' | 'env'; readonly name: string }
-  | { readonly scope: 'literal'; readonly value: Scalar }
+type Alternative = Named | { readonly scope: 'literal'; readonly value: Scalar }
+
+interface Named {
+  readonly scope: 'vars' | 'secrets' | 'env'
+  readonly name: string
+}
 
 type Scalar = string | number | boolean
 type Missing = { readonly problem: Omit<TemplateProblem, 'path'> }
@@ -125,11 +138,18 @@ type Missing = { readonly problem: Omit<TemplateProblem, 'path'> }
 /** What one part of a text gives. */
 interface Found {
   readonly value: Scalar
+  /** The value in a text. */
+  readonly text: string
   readonly variable: string | null
   readonly taint: 'secret' | 'env' | null
   /** Stands for the part where the value must not. */
   readonly reference: string
   readonly isExpression: boolean
+  readonly isUnknown: boolean
+  /** It names a secret or a process variable, used or not. */
+  readonly namesHidden: boolean
+  /** What it gives without secrets and process variables; null where it needs one. */
+  readonly plain: string | null
 }
 
 function isTemplateText(text: string): boolean {
@@ -190,39 +210,70 @@ const notUnderstood =
   'it is not understood; accepted are vars.NAME, secrets.NAME and env.NAME, joined by "||", and a text in single quotes as the last one'
 
 function verbatim(text: string): Found {
-  return { value: text, variable: null, taint: null, reference: text, isExpression: false }
+  const fixed = { variable: null, taint: null, isExpression: false, isUnknown: false, namesHidden: false } as const
+  return { value: text, text, reference: text, plain: text, ...fixed }
 }
 
 function evaluate(expression: Expression, inputs: TemplateInputs): Found | Missing {
   let missing: Missing | undefined
+  let unknown: Named | undefined
   for (const alternative of expression.alternatives) {
-    if (alternative.scope === 'literal') return foundAs(alternative.value, null, expression)
+    if (alternative.scope === 'literal') return foundAs({ value: alternative.value, named: null }, expression, inputs)
     const outcome = lookUp(alternative, inputs)
-    if (!('problem' in outcome)) return foundAs(outcome.value, alternative, expression)
+    if (!('problem' in outcome)) return foundAs({ value: outcome.value, named: alternative }, expression, inputs)
     if (outcome.problem.code === 'ENV_NOT_ALLOWED') return outcome // a default does not make it readable
     missing ??= outcome
+    if (outcome.problem.code === 'MISSING_ENV' && inputs.unsetEnv === 'unknown') unknown ??= alternative
   }
+  if (unknown) return { ...foundAs({ value: spelled(expression), named: unknown }, expression, inputs), isUnknown: true }
   if (!missing) throw new Error('An expression was parsed that names nothing')
   return missing
 }
 
 /** Secrets and process variables stay references; whatever may stand in for a secret is as secret as it. */
-function foundAs(value: Scalar, named: { scope: 'vars' | 'secrets' | 'env'; name: string } | null, expression: Expression): Found {
-  const isSecret = expression.alternatives.some(alternative => alternative.scope === 'secrets')
-  const taint = isSecret ? 'secret' : named?.scope === 'env' ? 'env' : null
-  const spelled = expression.alternatives.map(alternative =>
-    alternative.scope === 'literal' ? "'***'" : `${alternative.scope}.${alternative.name}`,
-  )
+function foundAs({ value, named }: { value: Scalar; named: Named | null }, expression: Expression, inputs: TemplateInputs): Found {
+  const { alternatives } = expression
+  const taint = alternatives.some(({ scope }) => scope === 'secrets') ? 'secret' : named?.scope === 'env' ? 'env' : null
+  const text = named?.scope === 'vars' ? textOf(named.name, inputs) : String(value)
   return {
     value,
+    text,
     variable: named && `${named.scope}.${named.name}`,
     taint,
-    reference: taint === null ? String(value) : `\${{ ${spelled.join(' || ')} }}`,
+    reference: taint === null ? text : spelled(expression),
     isExpression: true,
+    isUnknown: false,
+    namesHidden: alternatives.some(({ scope }) => scope === 'secrets' || scope === 'env'),
+    plain: plainOf(expression, inputs),
   }
 }
 
-function lookUp({ scope, name }: { scope: 'vars' | 'secrets' | 'env'; name: string }, inputs: TemplateInputs): { value: Scalar } | Missing {
+/** The expression without its literals, as one of them may be meant as a secret. */
+function spelled({ alternatives }: Expression): string {
+  const names = alternatives.map(alternative => (alternative.scope === 'literal' ? "'***'" : `${alternative.scope}.${alternative.name}`))
+  return `\${{ ${names.join(' || ')} }}`
+}
+
+function plainOf({ alternatives }: Expression, inputs: TemplateInputs): string | null {
+  for (const alternative of alternatives) {
+    if (alternative.scope === 'literal') return String(alternative.value)
+    if (alternative.scope === 'vars' && Object.hasOwn(inputs.vars, alternative.name)) return textOf(alternative.name, inputs)
+  }
+  return null
+}
+
+/** Text beside a secret that must be there gives nothing away; text that can be all there is does. */
+function hasPlainDefault(found: readonly Found[]): boolean {
+  const hidden = found.filter(one => one.namesHidden)
+  if (hidden.some(({ plain }) => plain !== null && plain !== '')) return true
+  return hidden.length > 0 && hidden.every(({ plain }) => plain !== null) && found.some(({ plain }) => plain !== null && plain !== '')
+}
+
+function textOf(name: string, { vars, texts }: TemplateInputs): string {
+  return texts !== undefined && Object.hasOwn(texts, name) ? String(texts[name]) : String(vars[name])
+}
+
+function lookUp({ scope, name }: Named, inputs: TemplateInputs): { value: Scalar } | Missing {
   switch (scope) {
     case 'vars': {
       const value = Object.hasOwn(inputs.vars, name) ? inputs.vars[name] : undefined
@@ -258,8 +309,8 @@ function missingAs(code: IssueCode, message: string): Missing {
 }
 
 /** Only what reads the same both ways is converted; the rest stays as it is, and validation says what is wrong. */
-function converted(value: Scalar, wanted: string | undefined): Scalar {
-  if (wanted === 'string') return String(value)
+function converted({ value, text }: Found, wanted: string | undefined): Scalar {
+  if (wanted === 'string') return text
   if (typeof value !== 'string') return value
   if (wanted === 'boolean') return value === 'true' || value === 'false' ? value === 'true' : (booleanOfYaml11(value) ?? value)
   if (wanted === 'integer' && /^-?[0-9]{1,15}$/.test(value)) return Number(value)

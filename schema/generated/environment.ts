@@ -90,7 +90,7 @@ export interface EnvironmentYaml {
      */
     env?: string
     /**
-     * Directory with one file for each secret.
+     * Directory with one file for each secret, of at most 1 MB; a relative one lies in the data directory of the server.
      */
     files?: string
     /**

@@ -13,7 +13,7 @@ export interface OutgoingRest {
    */
   is_active: boolean
   /**
-   * Scheme, host and port of the far end, such as https://crm.example.com.
+   * Scheme, host and port of the far end, such as https://crm.example.com; user and password belong to security.
    */
   host: string
   /**

@@ -3,8 +3,8 @@ import { test } from 'vitest'
 import { createJudge } from '../../../engine/plane/judge.ts'
 import type { Resource } from '../../../schema/resource.ts'
 
-const channel = (name: string, url_path: string, method = '') =>
-  ({ ref: `channel_rest/${name}`, spec: { url_path, method } }) as unknown as Resource // all that a judge reads
+const channel = (name: string, url_path: string, method = '', tainted: readonly string[] = []) =>
+  ({ ref: `channel_rest/${name}`, spec: { url_path, method }, tainted }) as unknown as Resource // all that a judge reads
 
 for (const [what, channels, expected] of [
   [
@@ -25,4 +25,22 @@ for (const [what, channels, expected] of [
         flaws.map(({ code, ref, other }) => [code, ref, other]),
         expected,
       )
+  })
+
+const hidden = '/region-eu'
+const badlyHidden = '/region-eu?'
+
+for (const [what, channels, code] of [
+  ['the later path', [channel('a', hidden), channel('b', hidden, '', ['/url_path'])], 'ROUTE_CONFLICT'],
+  ['the earlier path', [channel('a', hidden, '', ['/url_path']), channel('b', hidden)], 'ROUTE_CONFLICT'],
+  ['the method', [channel('a', '/a', 'region-eu'), channel('b', '/a', 'region-eu', ['/method'])], 'ROUTE_CONFLICT'],
+  ['a path that no request can have', [channel('a', badlyHidden, '', ['/url_path'])], 'ROUTE_INVALID'],
+] as const)
+  test(`createJudge() does not tell ${what} where it comes from a process variable`, () => {
+    const flaws = createJudge()(channels)
+    assert.deepEqual(
+      flaws.map(flaw => flaw.code),
+      [code],
+    )
+    assert.doesNotMatch(flaws[0]?.message ?? '', /region-eu/i)
   })

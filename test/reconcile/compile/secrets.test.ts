@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { symlink, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, test } from 'vitest'
@@ -7,7 +7,7 @@ import { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
 import { createSecrets } from '../../../reconcile/compile/secrets.ts'
 import { parseRef } from '../../../schema/ref.ts'
 import { temporaryDirectory } from '../../directory.ts'
-import { compileFiles, devEstate, environmentYaml, placesOf, resourceOf } from './estate.ts'
+import { compileFiles, devEstate, environmentYaml, placesOf, processEnv, resourceOf } from './estate.ts'
 
 const documents = new DocumentCache({ directory: null })
 afterAll(() => documents[Symbol.asyncDispose]())
@@ -42,6 +42,40 @@ test('createSecrets() reads the files of a directory, links of mounted secrets t
   assert.equal(source.get('..data'), undefined)
   assert.equal(source.get('../crm'), undefined)
   assert.deepEqual(issues, [])
+})
+
+test('createSecrets() misses only the secret whose file cannot be read, and says why', async () => {
+  await using directory = await temporaryDirectory()
+  const at = (name: string) => join(directory.path, name)
+  await mkdir(at('folder'))
+  await symlink(at('folder'), at('linked'))
+  await symlink(at('nowhere'), at('broken'))
+  await writeFile(at('large'), '')
+  await truncate(at('large'), 1024 * 1024 + 1)
+  await writeFile(at('crm'), 'value')
+  const { source, issues } = await createSecrets({})([{ from: 'files', directory: directory.path }])
+  assert.equal(source.get('crm')?.reveal(), 'value')
+  for (const [name, reason] of [
+    ['folder', 'it is a directory'],
+    ['linked', 'it is a directory'],
+    ['broken', 'the system answers ENOENT'],
+    ['large', 'it has more than 1 MB'],
+  ] as const) {
+    assert.equal(source.get(name), undefined)
+    assert.deepEqual(source.describe(name), [`the file ${at(name)}, which cannot be read as ${reason}`])
+  }
+  assert.deepEqual(
+    issues.map(({ code, severity, pointer, message }) => [
+      code,
+      severity,
+      pointer,
+      message.includes(at('broken')) || message.includes(at('large')),
+    ]),
+    [
+      ['SECRET_SOURCE', 'warning', '/secrets/0/files', true],
+      ['SECRET_SOURCE', 'warning', '/secrets/0/files', true],
+    ],
+  )
 })
 
 test('createSecrets() warns of a directory that cannot be read, and asks the others', async () => {
@@ -81,6 +115,43 @@ for (const [requireSecurity, severity] of [
     assert.equal(compiled.desired === null, requireSecurity)
     assert.doesNotMatch(inspect(compiled, { depth: 20 }), /hunter2"|'hunter2'/)
   })
+
+for (const [what, password, isRefused] of [
+  ['a text as default', "${{ secrets.none || 'hunter2' }}", true],
+  ['a text as default that is not needed', "${{ secrets.crm || 'hunter2' }}", true],
+  ['a text as default of a process variable', "${{ env.REGION || 'hunter2' }}", true],
+  ['a text as default of an unset process variable', "${{ env.UNSET || 'hunter2' }}", true],
+  ['a text as default of an empty process variable', "${{ env.EMPTY || 'hunter2' }}", true],
+  ['a text beside a secret that may be empty', "hunter2${{ secrets.none || '' }}", true],
+  ['a variable as default', '${{ secrets.none || vars.p }}', true],
+  ['another secret as default', '${{ secrets.none || secrets.crm }}', false],
+  ['a process variable as default', '${{ secrets.none || env.REGION }}', false],
+  ['an empty text as default', "${{ secrets.none || '' }}", false],
+] as const)
+  test(`a secret with ${what} is ${isRefused ? 'plain text' : 'none in plain text'}`, async () => {
+    const environment = `${environmentYaml.replace('requireSecurity: false', 'requireSecurity: true')}env: [REGION, UNSET, EMPTY]\nvars: {p: hunter2}\n`
+    const env = { ...processEnv, EMPTY: '' }
+    const compiled = await compileFiles(devEstate(crm(`    password: ${password}\n`), environment), { documents, env })
+    assert.deepEqual(placesOf(compiled.issues), isRefused ? ['PLAINTEXT_SECRET dev/resources.yaml:5:15'] : [])
+    assert.doesNotMatch(`${inspect(compiled, { depth: 20 })}${JSON.stringify(compiled.issues)}`, /hunter2"|hunter2\$/)
+  })
+
+test('a source of secrets that cannot be read is told where environment.yaml lists it', async () => {
+  const yaml = 'environment: dev\nrequireSecurity: false\nsecrets:\n  - env: P_\n  - files: /nowhere\n'
+  const options = { documents, secrets: createSecrets({}) }
+  const compiled = await compileFiles(devEstate('redis:\n  - {name: cache, host: h}\n', yaml), options)
+  assert.deepEqual(placesOf(compiled.issues), ['SECRET_SOURCE dev/environment.yaml:5:12'])
+})
+
+test('why the file of a secret cannot be read is told anew, whatever was compiled before', async () => {
+  const yaml = 'environment: dev\nsecrets:\n  - files: /run/secrets\n'
+  for (const reason of ['it has more than 1 MB', 'the system answers EACCES']) {
+    const secrets = createSecrets({}, async () => new Map([['crm', { reason, isFile: true }]]))
+    const { issues } = await compileFiles(devEstate(crm('    password: ${{ secrets.crm }}\n'), yaml), { documents, secrets })
+    assert.deepEqual(placesOf(issues), ['SECRET_SOURCE dev/environment.yaml:3:12', 'MISSING_SECRET dev/resources.yaml:5:15'])
+    for (const { message } of issues) assert.ok(message.includes('/run/secrets/crm') && message.includes(reason), message)
+  }
+})
 
 test('a secret in plain text stands as a literal in the spec, also under an alias and through a variable', async () => {
   const yaml =

@@ -96,3 +96,47 @@ test('fillTemplates() gives back the same object where there is nothing to fill 
   const value = { a: ['b', { c: 1 }] }
   assert.equal(fill(value).value, value)
 })
+
+for (const [what, text, expected] of [
+  ['a secret alone', '${{ secrets.crm }}', false],
+  ['a text beside a secret that must be there', 'Bearer ${{ secrets.crm }}', false],
+  ['a secret as default', '${{ secrets.none || secrets.crm }}', false],
+  ['a process variable as default', '${{ secrets.none || env.REGION }}', false],
+  ['an empty text as default', "${{ secrets.none || '' }}", false],
+  ['no secret at all', '${{ vars.host }}', false],
+  ['a text as default that is used', "${{ secrets.none || 'd' }}", true],
+  ['a text as default that is not needed', "${{ secrets.crm || 'd' }}", true],
+  ['a text as default of a process variable', "${{ env.REGION || 'd' }}", true],
+  ['a text as default of an unset process variable', "${{ env.UNSET || 'd' }}", true],
+  ['a text before the secret', "${{ 'd' || secrets.crm }}", true],
+  ['a variable as default', '${{ secrets.none || vars.host }}', true],
+  ['a variable as default that is not there', '${{ secrets.crm || vars.none }}', false],
+  ['a text as last default', "${{ secrets.none || env.UNSET || 'd' }}", true],
+  ['a text beside a secret that may be empty', "d${{ secrets.none || '' }}", true],
+  ['a text as default beside another secret', "${{ secrets.none || 'd' }}${{ secrets.crm }}", true],
+] as const)
+  test(`fillTemplates() says that a leaf ${expected ? 'has' : 'has no'} plain default: ${what}`, () => {
+    assert.equal(fill(text, 'string').leaves[0]?.hasPlainDefault, expected)
+  })
+
+for (const [what, text, expected, isUnknown] of [
+  ['as its reference', '${{ env.UNSET }}', '${{ env.UNSET }}', true],
+  ['within a text', 'a-${{ env.UNSET }}', 'a-${{ env.UNSET }}', true],
+  ['beside a variable that is not there', '${{ vars.none || env.UNSET }}', '${{ vars.none || env.UNSET }}', true],
+  ['as its default', '${{ env.UNSET || 5 }}', 5, false],
+] as const)
+  test(`fillTemplates() gives an unset process variable ${what} where only another machine knows it`, () => {
+    const { value, leaves, problems } = fillTemplates(text, { ...inputs, unsetEnv: 'unknown' }, () => 'integer')
+    assert.deepEqual(problems, [])
+    assert.deepEqual([value, leaves[0]?.isUnknown], [expected, isUnknown])
+  })
+
+for (const [what, text, type, expected] of [
+  ['in a text', 'v${{ vars.version }}', 'string', 'v1.10'],
+  ['where text is wanted', '${{ vars.version }}', 'string', '1.10'],
+  ['as a number where one is wanted', '${{ vars.version }}', 'number', 1.1],
+] as const)
+  test(`fillTemplates() gives a variable as it is written ${what}`, () => {
+    const written = { ...inputs, vars: { version: 1.1 }, texts: { version: '1.10' } }
+    assert.equal(fillTemplates(text, written, () => type).value, expected)
+  })
