@@ -33,5 +33,5 @@ export function planCommand(): Command {
 
 function hasChanges(plan: unknown): boolean {
   const summary = isObject(plan) && isObject(plan.summary) ? plan.summary : {}
-  return Number(summary.create ?? 0) + Number(summary.update ?? 0) + Number(summary.delete ?? 0) > 0
+  return ['create', 'update', 'delete', 'settings'].some(counted => Number(summary[counted] ?? 0) > 0)
 }

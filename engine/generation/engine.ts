@@ -25,7 +25,7 @@ export interface ApplyRequest {
   readonly actor: string
   readonly reason: string
   readonly summary: { readonly create: number; readonly update: number; readonly delete: number }
-  /** The change set, [ref, effective digest or "absent"]: what is marked bad when it fails. */
+  /** The change set, [part, digest or "absent"]: what is marked bad when it fails. A part is a ref, `settings` or `lockfile`. */
   readonly pairs: readonly (readonly [string, string])[]
   /** Judged by the policy in force, which is not the delta's own. */
   readonly preflight: 'require' | 'warn'

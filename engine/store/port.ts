@@ -52,7 +52,7 @@ export interface PlanRow {
 export interface Mark {
   readonly id: string
   readonly environment: string
-  /** [ref, effective digest or "absent"] */
+  /** [part, digest or "absent"]; a part is a ref, `settings` or `lockfile` */
   readonly pairs: readonly (readonly [string, string])[]
   readonly actor: string
   readonly reason: string

@@ -3,11 +3,12 @@
 
 import type { LiveState } from '../../engine/generation/engine.ts'
 import { type Delta, type Entry, type Origin, sealContext } from '../../engine/generation/manifest.ts'
-import { canonicalJson } from '../../schema/digest.ts'
+import { framePairsBetween, type Pairs } from '../../engine/generation/mark.ts'
 import type { Issue } from '../../schema/issue.ts'
 import type { Desired, DesiredResource } from '../compile/desired.ts'
 import { orderSteps } from './order.ts'
-import type { Change, Hold, Plan } from './plan.ts'
+import { type Change, type Hold, hasChanges, type Plan } from './plan.ts'
+import { changedSettings } from './settings.ts'
 
 /** Seals a secret so that it opens only in the same place. `context` is the ref and the JSON pointer. */
 export type SealSecret = (plain: string, context: string) => string
@@ -39,6 +40,7 @@ export interface MadePlan {
 export function makePlan(input: PlanInput): MadePlan {
   const { desired, live, changes } = input
   const steps = orderSteps(changes, desired, live.manifest)
+  const settings = changedSettings(live.manifest, desired)
   const plan: Plan = {
     id: input.id,
     environment: desired.environment,
@@ -46,7 +48,8 @@ export function makePlan(input: PlanInput): MadePlan {
     base: { serial: live.serial, generation: live.generation, revision: live.manifest.revision },
     changes,
     steps,
-    summary: summaryOf(changes, input.kept),
+    settings,
+    summary: { ...summaryOf(changes, input.kept), settings: settings.length },
     issues: input.issues,
     holds: input.holds,
     desiredDigest: desired.digest,
@@ -54,10 +57,10 @@ export function makePlan(input: PlanInput): MadePlan {
     expiresAt: input.expiresAt,
     actor: input.actor,
   }
-  return { plan, delta: deltaOf(input, steps), changesAnything: steps.length > 0 || isReframed(desired, live) }
+  return { plan, delta: deltaOf(input, steps), changesAnything: hasChanges(plan) }
 }
 
-function summaryOf(changes: readonly Change[], keep: number): Plan['summary'] {
+function summaryOf(changes: readonly Change[], keep: number): Omit<Plan['summary'], 'settings'> {
   const count = (op: Change['op']) => changes.filter(change => change.op === op).length
   return {
     create: count('create'),
@@ -68,9 +71,10 @@ function summaryOf(changes: readonly Change[], keep: number): Plan['summary'] {
   }
 }
 
-/** [ref, effective digest after it, or "absent"] of everything the plan changes: what is marked when it turns out bad. */
-export function pairsOf(changes: readonly Change[]): readonly (readonly [string, string])[] {
-  return changes.filter(change => change.op !== 'keep').map(change => [change.ref, change.digests[1] ?? 'absent'] as const)
+/** Every part that the plan changes, with its digest after it or "absent": what is marked when it turns out bad. */
+export function pairsOf({ plan, delta }: Pick<MadePlan, 'plan' | 'delta'>, live: LiveState): Pairs {
+  const changes = plan.changes.filter(change => change.op !== 'keep')
+  return [...changes.map(change => [change.ref, change.digests[1] ?? 'absent'] as const), ...framePairsBetween(live.manifest, delta)]
 }
 
 function deltaOf({ desired, live, origin, seal }: PlanInput, steps: Plan['steps']): Delta {
@@ -91,13 +95,4 @@ function deltaOf({ desired, live, origin, seal }: PlanInput, steps: Plan['steps'
 function entryOf({ secrets, at, ...resource }: DesiredResource, origin: Origin, seal: SealSecret): Entry {
   const sealed = [...secrets].map(([pointer, secret]) => [pointer, seal(secret.reveal(), sealContext(resource.ref, pointer))] as const)
   return { resource, origin, sealed: Object.fromEntries(sealed), declaredAt: `${at.path}:${at.line}:${at.column}` }
-}
-
-/** Whether what a manifest holds besides its resources changes. A new revision alone changes nothing that runs. */
-export function isReframed({ settings, lockfile }: Pick<Delta, 'settings' | 'lockfile'>, { manifest }: LiveState): boolean {
-  return (
-    manifest.settings === null ||
-    manifest.lockfile !== lockfile ||
-    canonicalJson({ ...manifest.settings }) !== canonicalJson({ ...settings })
-  )
 }

@@ -4,7 +4,7 @@
 import type { Issue } from '../../schema/issue.ts'
 import { fieldLines } from './field-lines.ts'
 import type { Change, Plan } from './plan.ts'
-import { type Block, blocksOf, holdLine, placeOf, shortRevision, summaryLine } from './print.ts'
+import { type Block, blocksOf, holdLine, placeOf, settingsOp, shortRevision, summaryLine } from './print.ts'
 
 /** GitHub accepts 65,536 characters; the rest is left to whoever posts the comment. */
 const maxCharacters = 60_000
@@ -21,9 +21,8 @@ export function markdownPlan(plan: Plan, options: { readonly maxCharacters?: num
   ]
   let left = (options.maxCharacters ?? maxCharacters) - [...head, ...tail].join('\n').length - 200
   const shown: string[] = []
-  const blocks = blocksOf(plan)
-  for (const block of blocks) {
-    const text = details(block)
+  const blocks = [...settingsOf(plan), ...blocksOf(plan).map(details)]
+  for (const text of blocks) {
     if (text.length > left) break
     left -= text.length + 1
     shown.push(text)
@@ -33,13 +32,23 @@ export function markdownPlan(plan: Plan, options: { readonly maxCharacters?: num
   return `${[...head, ...shown, ...note, ...tail].join('\n')}\n`
 }
 
+function settingsOf(plan: Plan): string[] {
+  if (plan.settings.length === 0) return []
+  const op = settingsOp(plan)
+  const lines = [`${symbols[op]} environment`, ...plan.settings.flatMap(fieldLines).map(line => `${symbols[op]}   ${line}`)]
+  return [folded(`${op} environment`, lines.join('\n'))]
+}
+
 function details({ op, changes }: Block): string {
   const [first] = changes
   if (first === undefined) return ''
   const title = changes.length === 1 ? `${op} ${first.ref}` : `${op} ${changes.length} resources alike, such as ${first.ref}`
-  const body = diffBody(op, changes, first)
+  return folded(`${title}${first.reconnects ? ' (reconnects)' : ''}`, diffBody(op, changes, first))
+}
+
+function folded(title: string, body: string): string {
   const fence = fenceAround(body)
-  return `<details><summary>${html(title)}${first.reconnects ? ' (reconnects)' : ''}</summary>\n\n${fence}diff\n${body}\n${fence}\n\n</details>\n`
+  return `<details><summary>${html(title)}</summary>\n\n${fence}diff\n${body}\n${fence}\n\n</details>\n`
 }
 
 function diffBody(op: Block['op'], changes: readonly Change[], first: Change): string {

@@ -2,7 +2,7 @@
 
 import type { Digest } from '../../schema/digest.ts'
 import type { Issue, Position } from '../../schema/issue.ts'
-import type { Json } from '../../schema/json.ts'
+import type { Json, JsonObject } from '../../schema/json.ts'
 import type { Ref, Revision } from '../../schema/ref.ts'
 
 /** One field that differs. Secrets and tainted values stand as digests (`#a1b2c3d4`) or `***`, never as themselves. */
@@ -45,11 +45,14 @@ export interface Plan {
   /** Sorted by ref; a `keep` only where it has a reason, the others are counted in `summary`. */
   readonly changes: readonly Change[]
   readonly steps: readonly Step[]
+  /** What changes for the environment as a whole: its rules by the names of environment.yaml, and the lockfile of its services. */
+  readonly settings: readonly FieldChange[]
   readonly summary: {
     readonly create: number
     readonly update: number
     readonly delete: number
     readonly keep: number
+    readonly settings: number
     readonly reconnects: number
   }
   /** Warnings of the compilation, and what the revision loosens. */
@@ -60,6 +63,17 @@ export interface Plan {
   readonly createdAt: string
   readonly expiresAt: string
   readonly actor: string
+}
+
+/** False where applying it would leave everything as it is. */
+export function hasChanges({ steps, settings }: Pick<Plan, 'steps' | 'settings'>): boolean {
+  return steps.length > 0 || settings.length > 0
+}
+
+/** The plan of a stored row. One that was stored before a plan told of settings tells of none. */
+export function storedPlan(body: JsonObject): Plan {
+  const plan = body as unknown as Plan // the body of a row is a plan
+  return { ...plan, settings: plan.settings ?? [], summary: { ...plan.summary, settings: plan.summary.settings ?? 0 } }
 }
 
 export type Hold =

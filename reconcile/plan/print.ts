@@ -3,7 +3,7 @@
 
 import type { Issue, Position } from '../../schema/issue.ts'
 import { fieldLines } from './field-lines.ts'
-import type { Change, Hold, Plan } from './plan.ts'
+import { type Change, type Hold, hasChanges, type Plan } from './plan.ts'
 
 export interface PrintOptions {
   /** ANSI colours; for a terminal only. Default false. */
@@ -20,14 +20,14 @@ const maxNamed = 8
 export function printPlan(plan: Plan, options: PrintOptions = {}): string {
   const blocks = blocksOf(plan)
   const lines = [headline(plan), '']
-  if (blocks.length === 0) lines.push(`No changes. ${plan.environment} is what ${shortRevision(plan.revision)} declares.`, '')
-  else lines.push(...legend(plan), '')
+  if (hasChanges(plan)) lines.push(...legend(plan), '', ...settingsLines(plan, options))
+  else lines.push(`No changes. ${plan.environment} is what ${shortRevision(plan.revision)} declares.`, '')
   for (const op of ['create', 'update', 'delete'] as const) lines.push(...section(blocks, op, options))
   const kept = plan.changes.filter(change => change.op === 'keep' && change.reasons.length > 0)
   for (const change of kept.slice(0, maxNamed)) lines.push(`    ${change.ref}  # ${change.reasons.join('; ')}`)
   if (kept.length > maxNamed) lines.push(`    … and ${kept.length - maxNamed} more are kept`)
   if (kept.length > 0) lines.push('')
-  if (blocks.length > 0) lines.push(summaryLine(plan), '')
+  if (hasChanges(plan)) lines.push(summaryLine(plan), '')
   for (const issue of plan.issues) lines.push(...issueLines(issue))
   for (const hold of plan.holds) lines.push(holdLine(hold))
   const next = nextOf(plan)
@@ -58,7 +58,13 @@ export function blocksOf(plan: Plan): readonly Block[] {
 
 export function summaryLine({ summary }: Plan): string {
   const counts = `${summary.create} to create, ${summary.update} to update, ${summary.delete} to delete, ${summary.keep} unchanged`
-  return `Plan: ${counts}${summary.reconnects > 0 ? `; ${counted(summary.reconnects, 'reconnects', 'reconnect')}` : ''}.`
+  const settings = summary.settings > 0 ? `; ${counted(summary.settings, 'setting', 'settings')} to change` : ''
+  return `Plan: ${counts}${settings}${summary.reconnects > 0 ? `; ${counted(summary.reconnects, 'reconnects', 'reconnect')}` : ''}.`
+}
+
+/** How the settings of the environment change: the first plan of a server makes them. */
+export function settingsOp({ base }: Plan): 'create' | 'update' {
+  return base.revision === null ? 'create' : 'update'
 }
 
 export function holdLine(hold: Hold): string {
@@ -87,8 +93,17 @@ function headline(plan: Plan): string {
 }
 
 function legend(plan: Plan): string[] {
-  const used = (['create', 'update', 'delete'] as const).filter(op => plan.summary[op] > 0)
+  const used = (['create', 'update', 'delete'] as const).filter(
+    op => plan.summary[op] > 0 || (plan.settings.length > 0 && op === settingsOp(plan)),
+  )
   return [used.map(op => `  ${symbols[op]} ${verbs[op]}`).join('')]
+}
+
+function settingsLines(plan: Plan, { colour = false }: PrintOptions): string[] {
+  if (plan.settings.length === 0) return []
+  const op = settingsOp(plan)
+  const fields = plan.settings.flatMap(fieldLines).map(line => `      ${line}`)
+  return [`  ${painted(`${symbols[op]} environment`, op, colour)}`, ...fields, '']
 }
 
 function section(all: readonly Block[], op: Block['op'], { colour = false, maxBlocks = 50 }: PrintOptions): string[] {
@@ -103,15 +118,20 @@ function section(all: readonly Block[], op: Block['op'], { colour = false, maxBl
 function blockLines({ op, changes }: Block, colour: boolean): string[] {
   const [first] = changes
   if (first === undefined) return []
-  const paint = (text: string) => (colour ? `\u001b[${colours[op]}m${text}\u001b[0m` : text)
   const title = changes.length === 1 ? first.ref : `${changes.length} resources alike: ${named(changes.map(change => change.ref))}`
   const place = changes.length === 1 ? placeOf(first.at) : ''
-  const lines = [`  ${paint(`${symbols[op]} ${title}`)}${first.reconnects ? '  # reconnects' : ''}${place === '' ? '' : `  ${place}`}`]
+  const lines = [
+    `  ${painted(`${symbols[op]} ${title}`, op, colour)}${first.reconnects ? '  # reconnects' : ''}${place === '' ? '' : `  ${place}`}`,
+  ]
   for (const field of first.fields) lines.push(...fieldLines(field).map(line => `      ${line}`))
   for (const reason of first.reasons) lines.push(`      because: ${reason}`)
   const behind = [...new Set(changes.flatMap(change => change.behind))]
   if (behind.length > 0) lines.push(`      behind it: ${named(behind)}`)
   return lines
+}
+
+function painted(text: string, op: Block['op'], colour: boolean): string {
+  return colour ? `\u001b[${colours[op]}m${text}\u001b[0m` : text
 }
 
 function issueLines(issue: Issue): string[] {
@@ -122,7 +142,7 @@ function issueLines(issue: Issue): string[] {
 }
 
 function nextOf(plan: Plan): string | undefined {
-  if (plan.steps.length === 0 || plan.holds.length > 0 || plan.issues.some(issue => issue.severity === 'error')) return undefined
+  if (!hasChanges(plan) || plan.holds.length > 0 || plan.issues.some(issue => issue.severity === 'error')) return undefined
   return `plumb apply ${plan.id}`
 }
 

@@ -3,7 +3,7 @@
 
 import type { LiveState } from '../../engine/generation/engine.ts'
 import type { Settings } from '../../engine/generation/manifest.ts'
-import { isMarked } from '../../engine/generation/mark.ts'
+import { digestsIn, type Frame, framePairsBetween, isMarked } from '../../engine/generation/mark.ts'
 import type { Mark } from '../../engine/store/port.ts'
 import { allowedDeletes } from '../../schema/environment.ts'
 import type { Kind } from '../../schema/kind.ts'
@@ -20,8 +20,8 @@ export interface Case {
   readonly origin: 'git' | 'cli'
   readonly policy: Settings
   readonly changes: readonly Change[]
-  /** What holds for the whole environment changes: its settings, among them the rules themselves, or the libraries. */
-  readonly isReframed: boolean
+  /** What holds for the whole environment after it: its settings, among them the rules themselves, and its libraries. */
+  readonly next: Frame
   readonly live: LiveState
   readonly kinds: ReadonlyMap<KindName, Kind>
   readonly marks: readonly Mark[]
@@ -30,7 +30,8 @@ export interface Case {
 
 /** Empty where it may go ahead. */
 export function holdsOf(judged: Case): readonly Hold[] {
-  if (!judged.isReframed && judged.changes.every(change => change.op === 'keep')) return []
+  const isReframed = framePairsBetween(judged.live.manifest, judged.next).length > 0
+  if (!isReframed && judged.changes.every(change => change.op === 'keep')) return []
   return (Object.keys(rules) as Hold['kind'][]) // the keys of a literal
     .filter(kind => answersFor[judged.entry].includes(kind))
     .map(kind => rules[kind](judged))
@@ -48,14 +49,12 @@ const rules: Readonly<Record<Hold['kind'], (judged: Case) => Hold | null>> = {
     const target = judged.entry === 'apply-tree' ? 'DIR' : judged.planId
     return { kind: 'deletes', deletes, allowed, next: `plumb apply ${target} --confirm-deletes ${deletes}` }
   },
-  marked: ({ marks, live, changes, policy }) => {
+  marked: ({ marks, live, changes, next, policy }) => {
     if (marks.length === 0) return null
-    const after = new Map<string, string>([...live.manifest.entries].map(([ref, entry]) => [ref, entry.resource.effectiveDigest]))
-    for (const { ref, digests } of changes) {
-      if (digests[1] === null) after.delete(ref)
-      else after.set(ref, digests[1])
-    }
-    const found = marks.find(mark => mark.environment === policy.environment && isMarked(mark, ref => after.get(ref)))
+    const changed = new Map<string, string | null>(changes.map(({ ref, digests }) => [ref, digests[1]]))
+    const staying = digestsIn({ ...next, entries: live.manifest.entries })
+    const after = (part: string) => (changed.has(part) ? (changed.get(part) ?? undefined) : staying(part))
+    const found = marks.find(mark => mark.environment === policy.environment && isMarked(mark, after))
     return found ? { kind: 'marked', mark: found.id, reason: found.reason, by: found.actor, next: 'plumb sync --retry' } : null
   },
 }

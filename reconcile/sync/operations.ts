@@ -10,7 +10,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import { isRevision, parseRef, type Ref } from '../../schema/ref.ts'
 import type { Compiled } from '../compile/desired.ts'
 import { markdownPlan } from '../plan/markdown.ts'
-import type { Plan } from '../plan/plan.ts'
+import { type Plan, storedPlan } from '../plan/plan.ts'
 import { printPlan } from '../plan/print.ts'
 import type { Source } from '../source/source.ts'
 import { SourceError } from '../source/source-error.ts'
@@ -64,22 +64,15 @@ export function createOperations(options: OperationsOptions): Operations {
     async plan({ revision, files }, actor) {
       const tree = files ? treeOf(files) : await sourceTree(source, revision)
       const compiled = await compile(tree)
-      const origin = source === null ? 'cli' : 'git'
-      const proposal = await choke.propose({
-        compiled,
-        entry: 'plan',
-        origin,
-        actor: actor.name,
-        reason: 'plan',
-        uploaded: files !== undefined,
-      })
+      const uploaded = files !== undefined
+      const proposal = await choke.propose({ compiled, entry: 'plan', actor: actor.name, reason: 'plan', uploaded })
       if (proposal.kind === 'refused') throw refusal(proposal)
       return rendered(proposal.plan)
     },
     async getPlan(id) {
       const row = await store.getPlan(id)
       if (row === undefined) throw new Refusal(404, 'UNKNOWN', `Cannot find plan "${id}"; plumb plan makes one`)
-      return { ...rendered(row.body as unknown as Plan), state: stateOf(row, clock.now()) } // the body of a row is a plan
+      return { ...rendered(storedPlan(row.body)), state: stateOf(row, clock.now()) }
     },
     async listPlans(limit) {
       const rows = await store.listPlans(limit)
@@ -94,15 +87,7 @@ export function createOperations(options: OperationsOptions): Operations {
     async applyTree({ files, confirmDeletes }, actor) {
       const compiled = await compile(treeOf(files))
       const confirm = confirmDeletes === undefined ? {} : { confirmDeletes }
-      const proposed = {
-        compiled,
-        entry: 'apply-tree',
-        origin: 'cli',
-        actor: actor.name,
-        reason: 'apply',
-        uploaded: true,
-        ...confirm,
-      } as const
+      const proposed = { compiled, entry: 'apply-tree', actor: actor.name, reason: 'apply', uploaded: true, ...confirm } as const
       return carryOut(await choke.propose(proposed), actor, options, null)
     },
     async sync({ retry, endProbation }, actor) {

@@ -13,8 +13,8 @@ import type { Kind } from '../../schema/kind.ts'
 import type { KindName } from '../../schema/ref.ts'
 import type { Compiled, Desired } from '../compile/desired.ts'
 import { diff } from '../plan/diff.ts'
-import { isReframed, type MadePlan, makePlan, pairsOf, type SealSecret } from '../plan/make.ts'
-import type { Plan } from '../plan/plan.ts'
+import { type MadePlan, makePlan, pairsOf, type SealSecret } from '../plan/make.ts'
+import { type Plan, storedPlan } from '../plan/plan.ts'
 import { type EntryPoint, holdsOf } from './judge.ts'
 import { type Judge, loosenedRules, policyInForce } from './policy.ts'
 
@@ -34,10 +34,9 @@ export interface ProposeOptions {
 export interface Proposed {
   readonly compiled: Compiled
   readonly entry: Exclude<EntryPoint, 'apply-plan' | 'rollback'>
-  readonly origin: 'git' | 'cli'
   readonly actor: string
   readonly reason: string
-  /** The tree was handed over instead of being read from the source. */
+  /** The tree was handed over instead of being read from the source: what it declares has the origin `cli`. */
   readonly uploaded?: boolean
   readonly confirmDeletes?: number
 }
@@ -70,11 +69,13 @@ export function createChoke(options: ProposeOptions): Choke {
 }
 
 async function propose(proposed: Proposed, options: ProposeOptions): Promise<Proposal> {
-  const { compiled, entry, origin, actor } = proposed
+  const { compiled, entry, actor, uploaded = false } = proposed
   const { desired } = compiled
   const live = options.live()
   if (entry === 'apply-tree' && !acceptsUploads(live, options)) return modeGit()
   if (desired === null || hasErrors(compiled.issues)) return refused(compiled.issues)
+  // Where git decides, a plan of an upload is a look at what a commit of it would change.
+  const origin = uploaded && acceptsUploads(live, options) ? 'cli' : 'git'
   const policy = policyInForce(options.judge, live.manifest.settings, desired.settings)
   const { changes, kept, issues: conflicts } = diff(desired, live.manifest, { origin, kinds: options.kinds, prune: policy.prune })
   failpoint('diff.done')
@@ -89,7 +90,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
     origin,
     policy,
     changes,
-    isReframed: isReframed(desired, live),
+    next: desired,
     live,
     kinds: options.kinds,
     marks,
@@ -110,13 +111,10 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
     expiresAt: new Date(now + planLifeMs).toISOString(),
     seal: options.seal,
   })
-  if (!made.changesAnything) {
-    if (entry === 'plan') await storePlan({ ...made, origin, uploaded: proposed.uploaded ?? false }, options.store)
-    return { kind: 'nothing', plan: made.plan }
-  }
-  if (entry === 'plan' || holds.length > 0) await storePlan({ ...made, origin, uploaded: proposed.uploaded ?? false }, options.store)
+  if (entry === 'plan' || (made.changesAnything && holds.length > 0)) await storePlan({ ...made, origin, uploaded }, options.store)
+  if (!made.changesAnything) return { kind: 'nothing', plan: made.plan }
   if (holds.length > 0) return { kind: 'held', plan: made.plan }
-  return { kind: 'go', plan: made.plan, request: requestOf(made, { actor, reason: proposed.reason, policy }) }
+  return { kind: 'go', plan: made.plan, request: requestOf(made, { live, actor, reason: proposed.reason, policy }) }
 }
 
 async function proposeStored(stored: { id: string; actor: string; confirmDeletes?: number }, options: ProposeOptions): Promise<Proposal> {
@@ -141,6 +139,8 @@ async function proposeStored(stored: { id: string; actor: string; confirmDeletes
     return no('UNREADABLE', `Cannot apply plan "${row.id}" as its stored change is gone or damaged; plumb plan makes a new one`)
   const { plan, delta, origin } = made
   if (made.uploaded && !acceptsUploads(live, options)) return modeGit()
+  if (made.uploaded && origin === 'git')
+    return no('STALE', `Cannot apply plan "${row.id}" as it shows what a commit of the tree would change; plumb plan DIR makes a new one`)
   const policy = policyInForce(options.judge, live.manifest.settings, delta.settings)
   const holds = holdsOf({
     entry: 'apply-plan',
@@ -148,7 +148,7 @@ async function proposeStored(stored: { id: string; actor: string; confirmDeletes
     origin,
     policy,
     changes: plan.changes,
-    isReframed: isReframed(delta, live),
+    next: delta,
     live,
     kinds: options.kinds,
     marks: await options.store.listMarks(),
@@ -156,7 +156,7 @@ async function proposeStored(stored: { id: string; actor: string; confirmDeletes
   })
   if (holds.length > 0) return { kind: 'held', plan: { ...plan, holds } }
   if (!made.changesAnything) return { kind: 'nothing', plan }
-  return { kind: 'go', plan, request: requestOf(made, { actor: stored.actor, reason: `apply ${row.id}`, policy }) }
+  return { kind: 'go', plan, request: requestOf(made, { live, actor: stored.actor, reason: `apply ${row.id}`, policy }) }
 }
 
 /** In an environment that git decides, every change is a commit. */
@@ -199,7 +199,10 @@ function originOf(origin: 'git' | 'cli', desired: Desired, actor: string): Origi
   return origin === 'git' ? { from: 'git', revision: desired.revision } : { from: 'cli', by: actor }
 }
 
-function requestOf(made: MadePlan, { actor, reason, policy }: { actor: string; reason: string; policy: Delta['settings'] }): ApplyRequest {
+function requestOf(
+  made: MadePlan,
+  { live, actor, reason, policy }: { live: LiveState; actor: string; reason: string; policy: Delta['settings'] },
+): ApplyRequest {
   const { plan, delta } = made
   const { create, update, delete: deletes } = plan.summary
   return {
@@ -208,7 +211,7 @@ function requestOf(made: MadePlan, { actor, reason, policy }: { actor: string; r
     actor,
     reason,
     summary: { create, update, delete: deletes },
-    pairs: pairsOf(plan.changes),
+    pairs: pairsOf(made, live),
     preflight: policy.preflight,
     probationMs: policy.probationMs,
   }
@@ -235,7 +238,7 @@ async function loadPlan(row: PlanRow, store: Store): Promise<StoredPlan | null> 
   if (bytes === undefined) return null
   try {
     const rest = JSON.parse(Buffer.from(bytes).toString()) as Omit<StoredPlan, 'plan'> // written by storePlan
-    return { ...rest, plan: row.body as unknown as Plan } // written by storePlan
+    return { ...rest, plan: storedPlan(row.body) }
   } catch {
     return null // said by the caller, with the id
   }

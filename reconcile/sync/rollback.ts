@@ -4,7 +4,7 @@
 import type { Clock } from '../../adapters/port.ts'
 import type { Engine, Phases } from '../../engine/generation/engine.ts'
 import type { Manifest } from '../../engine/generation/manifest.ts'
-import { isMarked, markOf, pairsBetween } from '../../engine/generation/mark.ts'
+import { digestsIn, framePairsBetween, isMarked, markOf, pairsBetween } from '../../engine/generation/mark.ts'
 import type { HistoryRow, Store } from '../../engine/store/port.ts'
 
 export interface RollbackOptions {
@@ -67,15 +67,21 @@ export async function rollBack(
 /** The newest row before the live one with another state that was neither rolled back nor failed. */
 async function lastGood({ engine, store }: RollbackOptions): Promise<HistoryRow | undefined> {
   const live = engine.live()
-  const rows = await store.listHistory(1000, live.serial)
-  return rows.find(row => row.digest !== live.digest && row.outcome !== 'failed-probation' && row.outcome !== 'rolled-back')
+  for (const row of await store.listHistory(1000, live.serial)) {
+    if (row.outcome === 'failed-probation' || row.outcome === 'rolled-back') continue
+    if (row.digest !== live.digest) return row
+    // The digest is over resources. The name of the manifest does not tell either: the same state may lie in several files.
+    const manifest = await engine.manifestOf(row.serial)
+    if (manifest !== undefined && framePairsBetween(manifest, live.manifest).length > 0) return row
+  }
+  return undefined
 }
 
 /** Why the state is held back, as its mark says; null where no mark is wholly in it. */
 async function markedIn(target: Manifest, { store, environment }: RollbackOptions): Promise<string | null> {
-  const digests = new Map<string, string>([...target.entries].map(([ref, entry]) => [ref, entry.resource.effectiveDigest]))
+  const digestIn = digestsIn(target)
   const marks = await store.listMarks()
-  const found = marks.find(mark => mark.environment === environment && isMarked(mark, ref => digests.get(ref)))
+  const found = marks.find(mark => mark.environment === environment && isMarked(mark, digestIn))
   return found ? found.reason : null
 }
 

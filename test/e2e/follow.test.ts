@@ -386,6 +386,18 @@ describe('what waits for somebody', () => {
   }, bootMs)
   afterAll(() => followed?.[Symbol.asyncDispose]())
 
+  test('a commit of rules alone is planned, undone by itself, and stays undone', async () => {
+    await followed.run(exit.done, 'plan', '--detailed-exitcode')
+    await followed.push({ [at.environment]: environment({ preflight: 'require' }) })
+    const { stdout } = await followed.run(exit.changes, 'plan', '--detailed-exitcode')
+    assert.match(stdout, /^ {2}~ environment\n {6}sync\.preflight: "warn" → "require"\n/m)
+    assert.match(stdout, /^Plan: 0 to create, 0 to update, 0 to delete, \d+ unchanged; 1 setting to change\.$/m)
+    const { serial = 0 } = await followed.outcome(exit.done, 'sync')
+    await followed.run(exit.done, 'plan', '--detailed-exitcode')
+    assert.partialDeepStrictEqual(await followed.outcome(exit.done, 'rollback', '--reason', 'too strict'), { kind: 'live', to: serial - 1 })
+    assert.partialDeepStrictEqual((await followed.outcome(exit.waits, 'sync')).holds, [{ kind: 'marked', reason: 'too strict' }])
+  })
+
   test('more deletes than the budget wait for their confirmed number', async () => {
     await followed.push({ [at.environment]: environment({ maxDeletes: 1 }) })
     assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'live')
@@ -433,7 +445,10 @@ describe('what waits for somebody', () => {
       [at.channels]: ['channel_rest:', '  - { name: mine, service: mine.hello, url_path: /mine, public: true }', ''].join('\n'),
       'services/mine.ts': greeting('Mine').replace('greet.hello', 'mine.hello'),
     })
-    assert.match((await followed.run(exit.done, 'apply', uploaded.clone)).stdout, /^Live: /)
+    const planned = (await followed.run(exit.done, 'plan', uploaded.clone, '--json')).json()
+    assert.partialDeepStrictEqual(planned, { summary: { create: 2, update: 0, delete: 0, settings: 0 } })
+    assert.match((await followed.run(exit.done, 'apply', String(planned.id))).stdout, /^Live: /)
+    assert.equal((await followed.outcome(exit.done, 'apply', uploaded.clone)).kind, 'nothing')
     assert.deepEqual([await followed.ask('/mine'), await followed.ask('/hello')], [{ greeting: 'Mine Ann' }, { greeting: 'Ciao Ann' }])
     assert.match((await followed.run(exit.done, 'get', '--kind', 'channel_rest')).stdout, /^channel_rest\/mine +cli local +ready$/m)
 

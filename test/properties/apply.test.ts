@@ -2,13 +2,16 @@
 // there is nothing left to do, and how one got somewhere does not show in what runs there.
 
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, test } from 'vitest'
 import { applied, deltaBetween } from '../../engine/generation/applied.ts'
 import type { Manifest } from '../../engine/generation/manifest.ts'
 import { DocumentCache } from '../../reconcile/compile/document-cache.ts'
 import type { Plan } from '../../reconcile/plan/plan.ts'
-import { filesOf, layout, resources } from './estates.ts'
+import { declaredSettings } from '../../schema/declared-settings.ts'
+import { atPointer } from '../../schema/json.ts'
+import { environmentOf, filesOf, layout, type Resources, type Rules, resources, rules } from './estates.ts'
 import { compiled, openServer, plainSecrets, running } from './server.ts'
 
 const documents = new DocumentCache({ directory: null })
@@ -24,13 +27,19 @@ afterAll(async () => {
 const compile = (estate: Parameters<typeof filesOf>[0], ...rest: [Parameters<typeof filesOf>[1]?, string?]) =>
   compiled(filesOf(estate, ...rest), documents)
 
+const ruled = (estate: Resources, rules: Rules) =>
+  compiled({ ...filesOf(estate), 'environments/dev/environment.yaml': environmentOf(undefined, rules) }, documents)
+
+/** The next resources and rules; now and then only one of the two is another. */
+const step = fc.tuple(fc.option(resources, { freq: 3 }), fc.option(rules, { freq: 3 }))
+
 test('a plan is what its apply does, and afterwards the plan is empty', async () => {
   await fc.assert(
-    fc.asyncProperty(resources, resources, async (one, other) => {
+    fc.asyncProperty(resources, rules, step, async (first, given, [next, others]) => {
       const { goLive, live, propose } = server.fresh()
-      await goLive(await compile(one))
+      await goLive(await ruled(first, given))
       const before = live()
-      const desired = await compile(other)
+      const desired = await ruled(next ?? first, others ?? given)
       const proposal = await goLive(desired)
       assert.ok(proposal.kind === 'go' || proposal.kind === 'nothing')
       assert.deepEqual(outcomeOf(proposal.plan, before.entries.keys()), [...live().entries.keys()].sort())
@@ -41,8 +50,15 @@ test('a plan is what its apply does, and afterwards the plan is empty', async ()
       const planned = new Set(proposal.plan.steps.map(({ ref }) => ref))
       for (const [ref, entry] of live().entries)
         if (!planned.has(ref)) assert.equal(entry, before.entries.get(ref), `${ref} is kept as it is`)
+      const declared = (manifest: Manifest) => (manifest.settings ? declaredSettings(manifest.settings) : {})
+      for (const { pointer, before: was, after } of proposal.plan.settings) {
+        assert.deepEqual(atPointer(declared(before), pointer), was, pointer)
+        assert.deepEqual(atPointer(declared(live()), pointer), after, pointer)
+      }
+      assert.equal(proposal.plan.settings.length === 0, isDeepStrictEqual(live().settings, before.settings))
+      assert.equal(proposal.kind === 'nothing', live() === before)
       assert.equal((await propose(desired)).kind, 'nothing')
-      assert.equal((await propose(await compile(other), 'plan')).kind, 'nothing')
+      assert.equal((await propose(await ruled(next ?? first, others ?? given), 'plan')).kind, 'nothing')
     }),
     { numRuns: 60 },
   )
@@ -65,18 +81,18 @@ test('going there by way of another estate is going there at once, also through 
 
 test('a way there and back again is no way, and so is a rollback', async () => {
   await fc.assert(
-    fc.asyncProperty(resources, resources, async (one, other) => {
+    fc.asyncProperty(resources, fc.tuple(rules, rules), resources, async (one, [given, others], other) => {
       const { goLive, live, engine } = server.fresh()
-      const first = await compile(one)
+      const [first, second] = [await ruled(one, pruning(given)), await ruled(other, pruning(others))]
       await goLive(first)
       const [before, serial] = [live(), engine.live().serial]
-      await goLive(await compile(other))
+      await goLive(second)
       const between = live()
       assert.deepEqual(running(applied(between, deltaBetween(between, before))), running(before))
       const rolledBack = await engine.rollback({ to: serial, actor: 'ada', reason: 'test' })
       assert.equal(rolledBack.kind, 'live')
       assert.deepStrictEqual(live(), before)
-      await goLive(await compile(other))
+      await goLive(second)
       await goLive(first)
       assert.deepEqual(running(live()), running(before))
     }),
@@ -137,6 +153,11 @@ test('a secret that changes is an update of those that use it, and of nothing el
     { numRuns: 40 },
   )
 })
+
+/** Without it, what is no longer declared stays. */
+function pruning({ sync, ...rest }: Rules): Rules {
+  return { ...rest, sync: { ...sync, prune: true } }
+}
 
 function outcomeOf({ steps }: Plan, before: Iterable<string>): string[] {
   const refs = new Set<string>(before)

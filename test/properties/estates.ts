@@ -119,9 +119,37 @@ export const layout: fc.Arbitrary<Layout> = fc.record({
 
 export const plainLayout: Layout = { files: 1, choices: [0], indent: 2, flow: false, comments: false }
 
-export function environmentOf(host = 'h3.example.com'): string {
-  return `environment: dev\nrequireSecurity: false\nsync: { probation: 0s, maxDeletes: 100% }\nvars: { host: ${host} }\nsecrets: [{ env: S_ }]\n`
+export function environmentOf(host = 'h3.example.com', { sync, ...rest }: Rules = plainRules): string {
+  const declared = { environment: 'dev', requireSecurity: false, ...rest, sync, vars: { host }, secrets: [{ env: 'S_' }] }
+  return stringify(declared)
 }
+
+/** What environment.yaml decides besides what is compiled; nothing that makes a change wait. */
+export interface Rules {
+  readonly mode?: string
+  readonly env?: readonly string[]
+  readonly sync: Readonly<Record<string, string | boolean>>
+}
+
+const plainRules: Rules = { sync: { probation: '0s', maxDeletes: '100%' } }
+
+export const rules: fc.Arbitrary<Rules> = fc.record(
+  {
+    mode: fc.constantFrom('git', 'live'),
+    env: fc.constantFrom([], ['POD_NAME'], ['POD_NAME', 'NODE_NAME']),
+    sync: fc.record(
+      {
+        maxDeletes: fc.constant('100%'),
+        probation: fc.constantFrom('0s', '30s', '500ms'),
+        schedule: fc.constantFrom('*/2 * * * *', '0 8 * * 1-5'),
+        preflight: fc.constantFrom('require', 'warn'),
+        prune: fc.boolean(),
+      },
+      { requiredKeys: ['maxDeletes'] },
+    ),
+  },
+  { requiredKeys: ['sync'] },
+)
 
 /** The files of environment `dev`. */
 export function filesOf(estate: Resources, { files, choices, indent, flow, comments }: Layout = plainLayout, host?: string) {

@@ -52,7 +52,7 @@ export async function openServer() {
       clock,
     })
     const propose = (given: Compiled, entry: 'sync' | 'plan' = 'sync'): Promise<Proposal> =>
-      choke.propose({ compiled: given, entry, origin: 'git', actor: 'ada', reason: 'test' })
+      choke.propose({ compiled: given, entry, actor: 'ada', reason: 'test' })
     return {
       engine,
       propose,

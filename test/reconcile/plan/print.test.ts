@@ -2,27 +2,40 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'vitest'
+import { emptyManifest, type Settings } from '../../../engine/generation/manifest.ts'
 import { diff } from '../../../reconcile/plan/diff.ts'
 import { makePlan } from '../../../reconcile/plan/make.ts'
 import { markdownPlan } from '../../../reconcile/plan/markdown.ts'
 import type { Hold, Plan } from '../../../reconcile/plan/plan.ts'
 import { printPlan } from '../../../reconcile/plan/print.ts'
+import { digestOf } from '../../../schema/digest.ts'
 import { type Issue, issue } from '../../../schema/issue.ts'
 import { revision } from '../../../schema/ref.ts'
 import { type Declared, desiredOf, kinds, manifestOf } from './estate.ts'
 
 function planOf(
-  before: Record<string, Declared>,
+  before: Record<string, Declared> | null,
   after: Record<string, Declared>,
-  rest: { issues?: Issue[]; holds?: Hold[]; prune?: boolean } = {},
+  rest: { issues?: Issue[]; holds?: Hold[]; prune?: boolean; settings?: Partial<Settings>; lockfile?: string } = {},
 ): Plan {
-  const desired = desiredOf(after, { revision: revision('2b'.repeat(20)) })
-  const manifest = manifestOf(desiredOf(before))
+  const { settings = {}, lockfile } = rest
+  const desired = {
+    ...desiredOf(after, { revision: revision('2b'.repeat(20)), settings }),
+    lockfile: lockfile === undefined ? null : digestOf(lockfile),
+  }
+  const manifest = before === null ? emptyManifest : manifestOf(desiredOf(before))
   const { changes, kept } = diff(desired, manifest, { kinds, prune: rest.prune ?? true })
   return makePlan({
     id: '0a1b2c3d4e',
     desired,
-    live: { serial: 12, generation: 12, manifest, digest: '', probationUntil: null, fallback: null },
+    live: {
+      serial: before === null ? 0 : 12,
+      generation: before === null ? 0 : 12,
+      manifest,
+      digest: '',
+      probationUntil: null,
+      fallback: null,
+    },
     changes,
     kept,
     issues: rest.issues ?? [],
@@ -70,6 +83,13 @@ const plans: Readonly<Record<string, Plan>> = {
   ),
   kept: planOf({ 'sql/a': {}, 'sql/b': {} }, { 'sql/a': {} }, { prune: false }),
   large: planOf({}, many(400, {})),
+  first: planOf(null, { 'sql/ledger': {} }, { settings: { maxDeletes: { percent: 10 }, probationMs: 30_000, env: ['POD_NAME'] } }),
+  rules: planOf(
+    { 'sql/ledger': {} },
+    { 'sql/ledger': {} },
+    { settings: { schedule: '*/2 * * * *', probationMs: 90_000, maxDeletes: { count: 5 }, auto: false } },
+  ),
+  lockfile: planOf({ 'service/pay': { built: 'one' } }, { 'service/pay': { built: 'two' } }, { lockfile: 'a newer one' }),
 }
 
 for (const [name, plan] of Object.entries(plans))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { Refusal } from '../../../engine/admin/port.ts'
 import { createOperations } from '../../../reconcile/sync/operations.ts'
-import { type Estate, setUp } from './setup.ts'
+import { type Estate, setUp, treeOf } from './setup.ts'
 
 const ada = { name: 'ada', via: 'socket' } as const
 const upload = (estate: Estate) => [
@@ -50,6 +50,92 @@ test('applyTree() is refused where git decides, and works on a server without a 
   assert.equal(row.origin, 'cli ada')
   await assert.rejects(free.operations.sync({}, ada), refusedWith(409, 'NO_SOURCE'))
   await assert.rejects(free.operations.plan({}, ada), refusedWith(409, 'NO_SOURCE'))
+})
+
+const planOf = async (server: Awaited<ReturnType<typeof serving>>, estate?: Estate) =>
+  (await server.operations.plan(estate === undefined ? {} : { files: upload(estate) }, ada)) as {
+    plan: { id: string; summary: Record<string, number>; settings: { pointer: string }[]; steps: { op: string; ref: string }[] }
+    text: string
+  } // as documented
+
+test('a commit of rules alone is planned as what its apply does, and afterwards nothing is left to plan', async () => {
+  await using server = await serving()
+  server.source?.push({ resources: { 'sql/a': {} } })
+  await server.operations.sync({}, ada)
+  server.source?.push({ resources: { 'sql/a': {} }, settings: { schedule: '*/2 * * * *', probationMs: 5_000 } })
+  const { plan, text } = await planOf(server)
+  assert.deepEqual(
+    plan.settings.map(({ pointer }) => pointer),
+    ['/sync/probation', '/sync/schedule'],
+  )
+  assert.partialDeepStrictEqual(plan, { summary: { create: 0, update: 0, delete: 0, settings: 2 }, steps: [] })
+  assert.ok(!text.includes('No changes'))
+  assert.partialDeepStrictEqual(await server.operations.applyPlan({ id: plan.id }, ada), { outcome: { kind: 'live', serial: 2 } })
+  assert.partialDeepStrictEqual(server.engine.live().manifest.settings, { schedule: '*/2 * * * *', probationMs: 5_000 })
+  const after = await planOf(server)
+  assert.deepEqual([after.plan.settings, after.plan.steps, after.plan.summary.settings], [[], [], 0])
+})
+
+test('a plan that was stored without settings is still shown and applied', async () => {
+  await using server = await serving()
+  server.source?.push({ resources: { 'sql/a': {} } })
+  const { plan } = await planOf(server)
+  const row = await server.store.getPlan(plan.id)
+  assert.ok(row)
+  const { settings: _, ...body } = row.body
+  const { settings: _counted, ...summary } = plan.summary
+  await server.store.putPlan({ ...row, id: 'older', body: { ...body, id: 'older', summary } })
+  assert.match(String((await server.operations.getPlan('older')).text), /1 to create, 0 to update, 0 to delete, 0 unchanged\./)
+  assert.partialDeepStrictEqual(await server.operations.applyPlan({ id: 'older' }, ada), { outcome: { kind: 'live' } })
+})
+
+test('an uploaded plan is what the uploaded apply does: its resources are its own, and no pass takes them back', async () => {
+  await using server = await serving()
+  const live = { settings: { mode: 'live' } } as const
+  server.source?.push({ ...live, resources: { 'sql/git': {} } })
+  await server.operations.sync({}, ada)
+  const { plan } = await planOf(server, { ...live, resources: { 'sql/mine': {} } })
+  assert.deepEqual(plan.steps, [{ order: 1, op: 'create', ref: 'sql/mine' }])
+  assert.partialDeepStrictEqual(await server.operations.applyPlan({ id: plan.id }, ada), { outcome: { kind: 'live' } })
+  assert.equal((await server.operations.getResource('sql/mine')).origin, 'cli ada')
+  assert.match(String((await server.operations.getResource('sql/git')).origin), /^git /)
+  assert.partialDeepStrictEqual(await server.operations.sync({}, ada), { outcome: { kind: 'nothing' } })
+})
+
+for (const [what, options, settings] of [
+  ['that follows git in mode live', {}, { mode: 'live' }],
+  ['without a source', { source: null }, {}],
+] as const)
+  test(`plan and apply of an upload take over nothing of another origin, on a server ${what}`, async () => {
+    await using server = await serving(options)
+    const files = upload({ settings, resources: { 'sql/a': {} } })
+    const first = await server.choke.propose({
+      compiled: await server.compile(treeOf({ settings, resources: { 'sql/a': {} } })),
+      entry: 'sync',
+      actor: 'ada',
+      reason: 'sync',
+    })
+    assert.ok(first.kind === 'go')
+    await server.engine.apply(first.request)
+    const conflict = (error: unknown) => error instanceof Refusal && error.issues.some(({ code }) => code === 'ORIGIN_CONFLICT')
+    await assert.rejects(server.operations.plan({ files }, ada), conflict)
+    await assert.rejects(server.operations.applyTree({ files }, ada), conflict)
+  })
+
+test('where git decides, a plan of an upload shows what a commit of it would change, and is never carried out', async () => {
+  await using server = await serving()
+  server.source?.push({ resources: { 'sql/a': {} } })
+  await server.operations.sync({}, ada)
+  const { plan } = await planOf(server, { resources: { 'sql/a': { spec: { host: 'db-2' } } } })
+  assert.deepEqual(plan.steps, [{ order: 1, op: 'update', ref: 'sql/a' }])
+  await assert.rejects(server.operations.applyPlan({ id: plan.id }, ada), refusedWith(409, 'MODE_GIT'))
+  // Started again without a source, it would have another owner.
+  await using free = await serving({ source: null })
+  const row = await server.store.getPlan(plan.id)
+  assert.ok(row)
+  const blob = await free.store.putBlob((await server.store.getBlob(row.blob)) ?? new Uint8Array())
+  await free.store.putPlan({ ...row, baseSerial: 0, blob })
+  await assert.rejects(free.operations.applyPlan({ id: plan.id }, ada), refusedWith(409, 'STALE'))
 })
 
 test('sync with retry clears the marks and says so in the journal', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
 import type { Settings } from '../../../engine/generation/manifest.ts'
-import { isMarked, markOf } from '../../../engine/generation/mark.ts'
+import { isMarked, markOf, pairsBetween } from '../../../engine/generation/mark.ts'
 import { diff } from '../../../reconcile/plan/diff.ts'
 import { type EntryPoint, holdsOf } from '../../../reconcile/sync/judge.ts'
 import type { Proposal } from '../../../reconcile/sync/propose.ts'
@@ -17,21 +17,23 @@ function holds(
     before: Record<string, Declared>
     after: Record<string, Declared>
     policy?: Partial<Settings>
+    /** Of the revision itself. */
+    settings?: Partial<Settings>
     isMarked?: boolean
-    isReframed?: boolean
     confirm?: number
   },
 ) {
   const manifest = manifestOf(desiredOf(given.before))
-  const { changes } = diff(desiredOf(given.after), manifest, { kinds })
-  const pairs = changes.filter(change => change.op !== 'keep').map(change => [change.ref, change.digests[1] ?? 'absent'] as const)
+  const desired = desiredOf(given.after, { settings: given.settings ?? {} })
+  const { changes } = diff(desired, manifest, { kinds })
+  const pairs = pairsBetween(manifest, manifestOf(desired))
   return holdsOf({
     entry,
     planId: 'p1',
     origin: 'git',
     policy: { ...settings, ...given.policy },
     changes,
-    isReframed: given.isReframed ?? false,
+    next: desired,
     live: { serial: 1, generation: 1, manifest, digest: '', probationUntil: null, fallback: null },
     kinds,
     marks: given.isMarked ? [markOf({ environment: 'dev', pairs, actor: 'ada', reason: 'answers 500', at: '' })] : [],
@@ -54,7 +56,7 @@ for (const [what, given, waiting] of [
   ['nothing where auto is false', { before: ten, after: ten, policy: { auto: false } }, {}],
   [
     'settings alone where auto is false, which may be the rule itself',
-    { before: ten, after: ten, policy: { auto: false }, isReframed: true },
+    { before: ten, after: ten, policy: { auto: false }, settings: { auto: true, probationMs: 5 } },
     { sync: ['approval'], plan: ['approval'] },
   ],
   ['one delete of ten within 10 %', { before: ten, after: nine, policy: tenPercent }, {}],
@@ -83,6 +85,11 @@ for (const [what, given, waiting] of [
   [
     'a marked change set',
     { before: {}, after: { 'sql/a': {} }, isMarked: true },
+    { sync: ['marked'], plan: ['marked'], 'apply-plan': ['marked'], 'apply-tree': ['marked'], rollback: ['marked'] },
+  ],
+  [
+    'marked settings',
+    { before: ten, after: ten, settings: { schedule: '*/2 * * * *' }, isMarked: true },
     { sync: ['marked'], plan: ['marked'], 'apply-plan': ['marked'], 'apply-tree': ['marked'], rollback: ['marked'] },
   ],
   [
@@ -139,7 +146,6 @@ const propose = async (
   server.choke.propose({
     compiled: await server.compile(treeOf(estate)),
     entry,
-    origin: entry === 'apply-tree' ? 'cli' : 'git',
     actor: 'ada',
     reason: entry,
     uploaded: entry === 'apply-tree',
@@ -268,7 +274,7 @@ test('an uploaded tree is refused where git decides, also by way of a stored pla
   const direct = await propose(server, { resources: { 'sql/a': {} } }, 'apply-tree')
   assert.ok(direct.kind === 'refused' && direct.code === 'MODE_GIT')
   const compiled = await server.compile(treeOf({ resources: { 'sql/a': {} } }))
-  const planned = await server.choke.propose({ compiled, entry: 'plan', origin: 'git', actor: 'ada', reason: 'plan', uploaded: true })
+  const planned = await server.choke.propose({ compiled, entry: 'plan', actor: 'ada', reason: 'plan', uploaded: true })
   assert.ok(planned.kind === 'go')
   const stored = await server.choke.proposeStored({ id: planned.plan.id, actor: 'ada' })
   assert.ok(stored.kind === 'refused' && stored.code === 'MODE_GIT')
