@@ -1,17 +1,24 @@
 // How a pass ends, and what that is called in the journal and among the conditions.
 
 import { createHash } from 'node:crypto'
-import type { Phases } from '../../engine/generation/engine.ts'
+import type { ApplyRequest, Phases } from '../../engine/generation/engine.ts'
 import { type Issue, issue } from '../../schema/issue.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Revision } from '../../schema/ref.ts'
 import type { Hold } from '../plan/plan.ts'
 import { SourceError, type SourceFault } from '../source/source-error.ts'
 
-export type SyncOutcome = { readonly revision: Revision | null; readonly phases: Phases } & (
-  | { readonly kind: 'live'; readonly serial: number; readonly generation: number }
-  /** `isUnchanged`: there was nothing new to look at. */
-  | { readonly kind: 'nothing'; readonly isUnchanged: boolean }
+export type SyncOutcome = { readonly revision: Revision | null; readonly phases: Phases } & /** `issues` are warnings. */
+(
+  | {
+      readonly kind: 'live'
+      readonly serial: number
+      readonly generation: number
+      readonly summary: ApplyRequest['summary']
+      readonly issues: readonly Issue[]
+    }
+  /** `isUnchanged`: there was nothing new to look at, and so no warning either. */
+  | { readonly kind: 'nothing'; readonly isUnchanged: boolean; readonly issues: readonly Issue[] }
   | { readonly kind: 'held'; readonly plan: string; readonly holds: readonly Hold[] }
   /** The revision cannot go live. `isFinal`: not before it changes. */
   | {
@@ -82,8 +89,9 @@ export function describe(outcome: SyncOutcome): JsonObject {
 
 /** The same with no more issues than a page shows; the journal is no place for thousands. */
 export function describeBriefly(outcome: SyncOutcome): JsonObject {
-  if (outcome.kind !== 'refused') return describe(outcome)
-  const brief = { ...outcome, issues: outcome.issues.slice(0, maxTold), reasons: outcome.reasons.slice(0, maxTold) }
+  if (!('issues' in outcome)) return describe(outcome)
+  const issues = outcome.issues.slice(0, maxTold)
+  const brief = outcome.kind === 'refused' ? { ...outcome, issues, reasons: outcome.reasons.slice(0, maxTold) } : { ...outcome, issues }
   return { ...describe(brief), issueCount: outcome.issues.length }
 }
 

@@ -193,7 +193,7 @@ function seenBefore(attempt: Attempt): SyncOutcome {
   const { state, revision, phases } = attempt
   attempt.isRepeated = true
   if (state.verdict?.kind === 'held' || state.verdict?.kind === 'refused') return { ...state.verdict, phases }
-  return { kind: 'nothing', isUnchanged: true, revision, phases }
+  return { kind: 'nothing', isUnchanged: true, issues: [], revision, phases }
 }
 
 async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
@@ -208,7 +208,7 @@ async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
   failpoint('tree.read')
   const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
-  const proposed = { compiled, entry: 'sync', actor: pass.actor, reason: 'sync' } as const
+  const proposed = { compiled, entry: 'sync', origin: 'git', actor: pass.actor, reason: 'sync' } as const
   const proposal = await timed('plan', attempt, () => options.choke.propose(proposed))
   return carryOut(proposal, attempt)
 }
@@ -226,12 +226,14 @@ async function begin(attempt: Attempt): Promise<void> {
   state.started = attempt.key
 }
 
+type Going = Extract<Proposal, { kind: 'go' }>
+
 async function carryOut(proposal: Proposal, attempt: Attempt): Promise<SyncOutcome> {
   const { revision, phases, options } = attempt
   const base = { revision, phases }
   switch (proposal.kind) {
     case 'nothing':
-      return { ...base, kind: 'nothing', isUnchanged: false }
+      return { ...base, kind: 'nothing', isUnchanged: false, issues: proposal.plan.issues }
     case 'held':
       return { ...base, kind: 'held', plan: proposal.plan.id, holds: proposal.plan.holds }
     case 'refused':
@@ -244,16 +246,17 @@ async function carryOut(proposal: Proposal, attempt: Attempt): Promise<SyncOutco
         isFinal: proposal.code === 'INPUT',
       }
     case 'go':
-      return outcomeOf(await timed('apply', attempt, () => options.engine.apply(proposal.request)), attempt)
+      return outcomeOf(await timed('apply', attempt, () => options.engine.apply(proposal.request)), proposal, attempt)
   }
 }
 
-function outcomeOf(applied: ApplyOutcome, { revision, phases }: Attempt): SyncOutcome {
+function outcomeOf(applied: ApplyOutcome, { plan, request }: Going, { revision, phases }: Attempt): SyncOutcome {
   if (applied.kind === 'refused') {
     return { kind: 'refused', code: applied.code, reasons: applied.reasons, issues: applied.issues ?? [], isFinal: false, revision, phases }
   }
   for (const [phase, elapsedMs] of Object.entries(applied.phases)) phases[`apply.${phase}`] = elapsedMs
-  return { kind: 'live', serial: applied.serial, generation: applied.generation, revision, phases }
+  const { serial, generation } = applied
+  return { kind: 'live', serial, generation, summary: request.summary, issues: plan.issues, revision, phases }
 }
 
 async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
@@ -263,8 +266,7 @@ async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
   conditions.set('Reconciling', false, 'Idle', now)
   conditions.set('Stalled', stall !== null, stall ?? 'UpToDate', now)
   if (attempt.isRepeated) {
-    // After an outage the last word is again what was said of the revision.
-    if (state.last?.kind === 'failed') state.last = state.verdict
+    if (state.last?.kind === 'failed') await tellRecovery(attempt, state.last)
     return
   }
   state.last = { ...outcome, at: new Date(now).toISOString() }
@@ -272,6 +274,13 @@ async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
   if (said === state.told) return
   await options.store.appendJournal(eventOf(outcome), { ...describeBriefly(outcome), elapsedMs: now - startedAt })
   state.told = said
+}
+
+/** After an outage the last word is again what was said of the revision; the same outage later is told anew. */
+async function tellRecovery({ state, revision, options }: Attempt, failed: Told): Promise<void> {
+  state.last = state.verdict
+  state.told = ''
+  await options.store.appendJournal('sync.recovered', { revision, failedAt: failed.at })
 }
 
 async function timed<T>(phase: string, { phases }: Attempt, run: () => Promise<T>): Promise<T> {

@@ -27,6 +27,8 @@ export interface Estate {
   readonly ref?: string | null
   /** Makes the compilation fail. */
   readonly broken?: string
+  /** What the compilation warns of. */
+  readonly warning?: string
 }
 
 /** A revision for each number. */
@@ -87,9 +89,10 @@ export async function compileEstate(tree: Tree): Promise<Compiled> {
     const at = { path: 'environments/dev/estate.json', line: 1, column: 1 }
     return { desired: null, issues: [issue('YAML_SYNTAX', estate.broken, { at })], explain: () => undefined }
   }
-  const { resources = {}, settings = {}, ref } = estate
+  const { resources = {}, settings = {}, ref, warning } = estate
   const desired = desiredOf(resources, { revision: tree.revision, settings, ...(ref === undefined ? {} : { ref }) })
-  return { desired, issues: [], explain: wanted => (desired.resources.has(wanted) ? [] : undefined) }
+  const issues = warning === undefined ? [] : [issue('FIELD_NOT_SERVED', warning)]
+  return { desired, issues, explain: wanted => (desired.resources.has(wanted) ? [] : undefined) }
 }
 
 export interface MemoryEngine extends Engine {

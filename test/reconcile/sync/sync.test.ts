@@ -4,6 +4,7 @@ import { SourceError } from '../../../reconcile/source/source-error.ts'
 import { createLoop, retryMs, untilNextMs } from '../../../reconcile/sync/loop.ts'
 import { rollBack } from '../../../reconcile/sync/rollback.ts'
 import type { Sync } from '../../../reconcile/sync/sync.ts'
+import type { Issue } from '../../../schema/issue.ts'
 import { fakeClock } from '../../fake-clock.ts'
 import { until } from '../../until.ts'
 import { type MemorySource, type Server, setUp } from './setup.ts'
@@ -94,7 +95,42 @@ test('after an outage, a revision that was refused is still refused, and is not 
   assert.equal((await server.sync.run(by)).kind, 'refused')
   assert.equal(server.sync.last()?.kind, 'refused')
   assert.equal(server.sync.conditions().find(condition => condition.type === 'Stalled')?.reason, 'InvalidRevision')
-  assert.deepEqual(await server.events(), ['sync.started', 'sync.failed', 'sync.failed'])
+  assert.deepEqual(await server.events(), ['sync.started', 'sync.failed', 'sync.failed', 'sync.recovered'])
+})
+
+test('the end of an outage is told once, and the same outage later is told anew', async () => {
+  await using server = await following()
+  const revision = server.source.push({ resources: { 'sql/a': {} } })
+  await server.sync.run(by)
+  for (let outage = 0; outage < 2; outage++) {
+    server.source.failure = new SourceError('timeout', 'Cannot read')
+    for (let pass = 0; pass < 2; pass++) await server.sync.run(by)
+    server.source.failure = null
+    for (let pass = 0; pass < 2; pass++) await server.sync.run(by)
+  }
+  const outage = ['sync.failed', 'sync.recovered']
+  assert.deepEqual(await server.events(), ['sync.started', 'sync.applied', ...outage, ...outage])
+  const last = (await server.store.readJournal(0, 100)).at(-1)
+  assert.deepEqual(last?.body, { revision, failedAt: '2026-01-01T00:00:00.000Z' })
+})
+
+test('the warnings of a revision come with it when it goes live, and where it changes nothing', async () => {
+  await using server = await following()
+  const warnings = (outcome: object) => 'issues' in outcome && (outcome.issues as readonly Issue[]).map(({ message }) => message)
+  server.source.push({ resources: { 'sql/a': {} }, warning: 'a password in plain text' })
+  const first = await server.sync.run(by)
+  assert.deepEqual([first.kind, warnings(first)], ['live', ['a password in plain text']])
+  server.source.push({ resources: { 'sql/a': {} }, warning: 'another one' })
+  const second = await server.sync.run(by)
+  assert.deepEqual([second.kind, warnings(second)], ['nothing', ['another one']])
+  const told = (await server.store.readJournal(0, 100)).filter(({ type }) => type !== 'sync.started')
+  assert.deepEqual(
+    told.map(({ type, body }) => [type, body.issueCount, warnings(body)]),
+    [
+      ['sync.applied', 1, ['a password in plain text']],
+      ['sync.nothing', 1, ['another one']],
+    ],
+  )
 })
 
 test('while all drains are taken, a pass waits, and the newest revision wins', async () => {
@@ -253,7 +289,7 @@ test('createLoop() passes at once, by the schedule, sooner after a failure, and 
       at.push(clock.now())
       return isDown
         ? { kind: 'failed', fault: 'unreachable', reasons: [], retryable: true, revision: null, phases: {} }
-        : { kind: 'nothing', isUnchanged: true, revision: null, phases: {} }
+        : { kind: 'nothing', isUnchanged: true, issues: [], revision: null, phases: {} }
     },
   }
   const loop = createLoop({ sync: sync as Sync, clock, random: () => 1, schedule: () => '*/10 * * * * *', signal: stop.signal }) // the loop only runs it
