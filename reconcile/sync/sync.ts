@@ -208,7 +208,7 @@ async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
   failpoint('tree.read')
   const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
-  const proposed = { compiled, entry: 'sync', origin: 'git', actor: pass.actor, reason: 'sync' } as const
+  const proposed = { compiled, entry: 'sync', actor: pass.actor, reason: 'sync' } as const
   const proposal = await timed('plan', attempt, () => options.choke.propose(proposed))
   return carryOut(proposal, attempt)
 }
