@@ -86,14 +86,58 @@ function findingOf(error: ErrorObject, document: Json, owner: string, names: rea
     default:
       // The secret of a template is judged by the one who uses it; a fault of a name is told by `propertyNames`.
       if (isTemplate(error.data) || error.propertyName !== undefined) return undefined
-      return { code: 'INVALID_VALUE', message: `Cannot use the value of ${field} as it ${reasonOf(error, parent)}`, pointer }
+      return {
+        code: 'INVALID_VALUE',
+        message: `Cannot use ${pointer === '' ? owner : `the value of ${field}`} as it ${reasonOf(error.keyword, parent)}`,
+        pointer,
+      }
   }
 }
 
-function reasonOf(error: ErrorObject, schema: JsonObject): string {
+function reasonOf(keyword: string, schema: JsonObject): string {
+  const reason = reasons[keyword]
+  return reason ? reason(schema) : 'does not have a form that is accepted; see the schema of the field'
+}
+
+/** What each keyword finds and what it accepts, as the end of a sentence. */
+const reasons: Readonly<Record<string, (schema: JsonObject) => string>> = {
+  minimum: schema => `is too small: accepted is ${rangeOf(schema)}`,
+  maximum: schema => `is too large: accepted is ${rangeOf(schema)}`,
+  exclusiveMinimum: schema => `is too small: accepted is more than ${schema.exclusiveMinimum}`,
+  exclusiveMaximum: schema => `is too large: accepted is less than ${schema.exclusiveMaximum}`,
+  multipleOf: schema => `is none of the steps that are accepted: accepted are multiples of ${schema.multipleOf}`,
+  minLength: schema => `is too short: accepted are ${boundsOf(schema.minLength, schema.maxLength)} characters`,
+  maxLength: schema => `is too long: accepted are ${boundsOf(schema.minLength, schema.maxLength)} characters`,
+  pattern: schema => `does not have the form that is accepted${exampleOf(schema) || `: what fits ${schema.pattern}`}`,
+  format: schema => `does not have the form that is accepted: accepted is a valid ${schema.format}${exampleOf(schema).replace(':', ',')}`,
+  minItems: schema => `has too few items: accepted are ${boundsOf(schema.minItems, schema.maxItems)}`,
+  maxItems: schema => `has too many items: accepted are ${boundsOf(schema.minItems, schema.maxItems)}`,
+  uniqueItems: () => 'holds an item twice: accepted are different items; keep one of them',
+  contains: () => 'lacks an item that it needs; see the schema of the field',
+  minProperties: schema => `has too few entries: ${entriesOf(schema)}`,
+  maxProperties: schema => `has too many entries: ${entriesOf(schema)}`,
+}
+
+/** `1 to 65535`, `at least 1`, with the unit. */
+function rangeOf(schema: JsonObject): string {
+  const unit = typeof schema['x-unit'] === 'string' ? ` ${schema['x-unit']}` : ''
+  return `${boundsOf(schema.minimum, schema.maximum)}${unit}`
+}
+
+function boundsOf(least: Json | undefined, most: Json | undefined): string {
+  if (least === undefined) return `at most ${most}`
+  if (most === undefined) return `at least ${least}`
+  return least === most ? `exactly ${least}` : `${least} to ${most}`
+}
+
+function entriesOf(schema: JsonObject): string {
+  const names = Object.keys(isObject(schema.properties) ? schema.properties : {}).map(name => `"${name}"`)
+  return `accepted is ${boundsOf(schema.minProperties, schema.maxProperties)}${names.length > 0 ? ` of ${names.join(', ')}` : ''}`
+}
+
+function exampleOf(schema: JsonObject): string {
   const [example] = Array.isArray(schema.examples) ? schema.examples : []
-  if (error.keyword === 'pattern' && example !== undefined) return `does not have the form that is accepted: such as "${example}"`
-  return error.message ?? 'does not fit'
+  return example === undefined ? '' : `: such as "${example}"`
 }
 
 /** A text that still holds an expression: its secret is filled in where the resource is built. */

@@ -64,7 +64,7 @@ export const keywords = {
   'x-served': 'false: this version does not carry the field out',
   'x-served-values': 'the values this version carries out, of all that are accepted',
   'x-unit': 'unit of a number',
-  'x-when': 'the field belongs only to resources of which another field has one of these values',
+  'x-when': 'the field belongs only to resources of which another field has one of these values; that one no overlay changes by merging',
 } as const
 
 /** @throws TypeError where the file declares no kind: no `title` that names it, or no `properties` */

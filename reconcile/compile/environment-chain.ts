@@ -198,7 +198,7 @@ async function readOwn(tree: Tree, directory: string, options: LoadOptions, issu
     if (read.findings.some(found => found.pointer === pointer) || !document.raw.some(raw => raw.lossy && raw.mark === mark)) continue
     issues.push(issue('LOSSY_NUMBER', lossyMessage(steps), { at: positionOf(path, document, mark), pointer }))
   }
-  if (declared.environment !== undefined && declared.environment !== posix.basename(directory)) {
+  if (read.settings.environment !== '' && read.settings.environment !== posix.basename(directory)) {
     const message = `Cannot use this file as it names another environment than its directory: current value is "${read.settings.environment}"; write "environment: ${posix.basename(directory)}"`
     issues.push(issue('ENVIRONMENT_MISMATCH', message, { at: positionOf(path, document, marksAt(declared, 0, '/environment').value) }))
   }

@@ -2,7 +2,7 @@
 
 import { type Issue, issue } from '../../schema/issue.ts'
 import type { TreeFile } from '../source/tree.ts'
-import type { Parsed } from './document.ts'
+import { marksAt, type Parsed, type ParsedDocument, positionOf } from './document.ts'
 
 /** What one environment may cost; bytes before anything is parsed. */
 export const loadLimits = { fileBytes: 1024 * 1024, totalBytes: 64 * 1024 * 1024, files: 10_000 }
@@ -10,6 +10,14 @@ export const loadLimits = { fileBytes: 1024 * 1024, totalBytes: 64 * 1024 * 1024
 export function tooLarge(file: TreeFile): Issue {
   const message = `Cannot read this file as it is too large: ${file.bytes} bytes; at most ${loadLimits.fileBytes} are accepted; split it`
   return issue('YAML_LIMIT', message, { at: { path: file.path, line: 1, column: 1 } })
+}
+
+export function markedEncrypted(path: string, document: ParsedDocument): Issue {
+  const message = `Cannot take what "${path}" declares as "sops" marks it as encrypted, so nothing in it is read: accepted are resources in files without "sops", each secret in them as \${{ secrets.NAME }}; remove "sops", or move what is in plain text to another file`
+  return issue('DOCUMENT_SHAPE', message, {
+    at: positionOf(path, document, marksAt(document.value, 0, '/sops').key),
+    severity: 'warning',
+  })
 }
 
 export function refusalsOf(path: string, parsed: Parsed | undefined): Issue[] {

@@ -4,12 +4,13 @@
 
 import { posix } from 'node:path'
 import { type Issue, issue, type Position } from '../../schema/issue.ts'
-import { isObject, type JsonObject } from '../../schema/json.ts'
+import { isObject, type Json, type JsonObject } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import type { Tree, TreeFile } from '../source/tree.ts'
 import { marksAt, type Parsed, type ParsedDocument, positionOf } from './document.ts'
 import { type Environment, environmentFile, type LoadOptions } from './environment-chain.ts'
-import { loadLimits, refusalsOf, tooLarge } from './file-issues.ts'
+import { loadLimits, markedEncrypted, refusalsOf, tooLarge } from './file-issues.ts'
+import { leavesOf } from './paths.ts'
 
 export interface LoadedFile {
   readonly path: string
@@ -122,6 +123,7 @@ class Loader {
     for (const [path, found] of parsed) {
       if (found.kind === 'refused') this.#issues.push(...refusalsOf(path, found))
       else if (!isEncrypted(found.document)) this.#parsed.set(path, found.document)
+      else if (holdsPlainItems(found.document)) this.#issues.push(markedEncrypted(path, found.document))
     }
   }
 
@@ -240,4 +242,14 @@ const patterns: Readonly<Record<string, string>> = { '**/': '(?:.*/)?', '**': '.
 /** SOPS leaves its own mapping in each file it has encrypted. */
 function isEncrypted(document: ParsedDocument): boolean {
   return isObject(document.value) && isObject(document.value.sops)
+}
+
+/** Items in a section, or files to include, that nobody has encrypted. */
+function holdsPlainItems({ value }: ParsedDocument): boolean {
+  if (!isObject(value)) return false
+  return Object.entries(value).some(([key, list]) => key === 'include' || (key !== 'sops' && Array.isArray(list) && list.some(isPlainItem)))
+}
+
+function isPlainItem(item: Json): boolean {
+  return isObject(item) && leavesOf(item).some(({ value }) => value !== null && !String(value).startsWith('ENC['))
 }

@@ -69,8 +69,11 @@ function lookAtAll(brought: Brought, { environment, path, vocabulary, rows }: Lo
   const overlaid = overlayLayers(brought.layers)
   const { chains } = overlaid
   const issues: Issue[] = [...brought.issues, ...overlaid.issues]
-  const isWhole = !issues.some(problem => problem.severity === 'error' && leavesOut.has(problem.code))
-  if (chains.size === 0 && isWhole) issues.push(emptyEnvironment(environment, path))
+  const errors = issues.filter(({ severity }) => severity === 'error')
+  // What has a pointer is in the settings.
+  const isWhole = !errors.some(({ code, pointer }) => (pointer === undefined ? leavesOut.has(code) : pointer.split('/')[1] === 'extends'))
+  const isExplained = !isWhole || errors.some(({ code }) => explainsEmptiness.has(code))
+  if (chains.size === 0 && !isExplained) issues.push(emptyEnvironment(environment, path))
   const fromCode = serviceResources(services, vocabulary)
   // A name may be declared in a file that could not be read; the flaw of that file is the one to tell.
   const mayExist = (ref: Ref) => (partsOf(ref).kind === serviceKind ? services.isPartial === true : !isWhole)
@@ -155,7 +158,7 @@ function withoutErrors(resources: ReadonlyMap<Ref, DesiredResource>, issues: rea
   return bad.size === 0 ? resources : new Map([...resources].filter(([ref]) => !bad.has(ref)))
 }
 
-/** Codes after which resources are missing that somebody declared. */
+/** Codes after which resources are missing that somebody declared, and nobody knows which. */
 const leavesOut: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
   'DOCUMENT_SHAPE',
   'DUPLICATE_KEY',
@@ -168,10 +171,19 @@ const leavesOut: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
   'INCLUDE_MISSING',
   'INCLUDE_OUTSIDE',
   'INCLUDE_RESERVED',
+  'LOSSY_NUMBER',
   'YAML_LIMIT',
   'YAML_MULTIPLE_DOCUMENTS',
   'YAML_SYNTAX',
   'YAML_TAG',
+])
+
+/** Codes, of files and not of resources, after which something is missing whose place is known: where nothing is left, they say why. */
+const explainsEmptiness: ReadonlySet<Issue['code']> = new Set<Issue['code']>([
+  'INVALID_NAME',
+  'OVERLAY_DIRECTIVE',
+  'UNKNOWN_FIELD',
+  'UNKNOWN_SECTION',
 ])
 
 function emptyEnvironment(environment: string, path: string): Issue {

@@ -13,8 +13,10 @@ import type { DesiredResource } from './desired.ts'
 import { digestsOf } from './digests.ts'
 import type { Item } from './items.ts'
 import { aboutKey, locate, positionOfItem, rawAt } from './locate.ts'
+import { normalNames } from './names.ts'
 import { duplicateListKeys, mergeChain } from './overlay.ts'
 import { leavesOf, placesOf, withLeaf } from './paths.ts'
+import { judgeRetyping } from './retype.ts'
 import { booleanOfYaml11, lossyMessage } from './scalars.ts'
 import { type Filled, type FilledLeaf, fillTemplates, hasTemplate, type TemplateInputs } from './template.ts'
 
@@ -49,7 +51,8 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   const last = chain.at(-1)
   if (!last) throw new Error('Cannot render a resource that nobody declares')
   const { kind, ref, name } = last
-  const issues: Issue[] = chain.flatMap(duplicateListKeys)
+  const retyped = judgeRetyping(chain, knownValue)
+  const issues: Issue[] = [...chain.flatMap(duplicateListKeys), ...retyped]
   const merged = mergeChain(chain)
   const { filled, asked } = filledIn()
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
@@ -60,7 +63,9 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   judgeLossy()
 
   const leaves = mapOf(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf] as const))
-  const { spec, secrets } = sealSecrets(raw)
+  const { spec: named, empty } = normalNames(kind, raw)
+  for (const pointer of empty) report('INVALID_VALUE', emptyName(pointer), pointerOf(declaredPath(kind, stepsOf(pointer), declared)))
+  const { spec, secrets } = sealSecrets(named)
   const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
   const unknown = unset.map(leaf => pointerOf(canonicalPath(kind, leaf.path)))
   judgeOpening(spec)
@@ -80,7 +85,14 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     at: positionOfItem(chain[0] ?? last),
   }
   const variables = mapOf(Array.from(leaves, ([pointer, leaf]) => [pointer, leaf.variables] as const))
-  return { resource, kind, names, issues, variables, asked }
+  // Of fields that the other type does not take, the change of type is the one thing to tell.
+  const told = retyped.length === 0 ? issues : issues.filter(({ code }) => code !== 'MISPLACED_FIELD')
+  return { resource, kind, names, issues: told, variables, asked }
+
+  function knownValue(leaf: Json): Json | undefined {
+    const { value, leaves, problems } = fillTemplates(leaf, context.templates, () => 'string')
+    return problems.length > 0 || leaves.some(({ isUnknown }) => isUnknown) ? undefined : value
+  }
 
   function filledIn(): { filled: Filled; asked: Rendered['asked'] } {
     if (!hasTemplate(merged)) return { filled: { value: merged, leaves: [], problems: [] }, asked: none }
@@ -241,6 +253,10 @@ function fieldAt(kind: Kind, pointer: string): JsonObject {
   const [first = ''] = canonicalPath(kind, stepsOf(pointer))
   const field = isObject(kind.schema.properties) && Object.hasOwn(kind.schema.properties, first) ? kind.schema.properties[first] : undefined
   return isObject(field) ? field : {}
+}
+
+function emptyName(pointer: string): string {
+  return `Cannot use the name in "${stepsOf(pointer).join('.')}" as it is empty; name a resource, or remove the entry`
 }
 
 function isSet(value: Json | undefined): boolean {

@@ -3,7 +3,7 @@
 import { createSecretKey } from 'node:crypto'
 import type { Settings } from '../../engine/generation/manifest.ts'
 import { digestOf, keyedDigestOf } from '../../schema/digest.ts'
-import type { Json } from '../../schema/json.ts'
+import { isObject, type Json } from '../../schema/json.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { Environment } from './environment-chain.ts'
 import type { Item } from './items.ts'
@@ -48,7 +48,7 @@ export function rendererFor(environment: Environment, secrets: SecretSource, opt
       allowedEnv: new Set(env),
       unsetEnv: options.unsetEnv ?? 'missing',
     },
-    requireSecurity: (options.policy ?? environment.settings).requireSecurity,
+    requireSecurity: options.policy?.requireSecurity ?? requiresSecurity(environment),
     digestKey: options.keys ? createSecretKey(options.keys.digestKey) : null,
   }
   const inputs = inputsDigest(context, secrets)
@@ -59,6 +59,12 @@ export function rendererFor(environment: Environment, secrets: SecretSource, opt
   }
   const { memo } = options.documents
   return { inputs, isCurrent, render: chain => memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)) }
+}
+
+/** False where the file gives it a value that is refused: that is the one thing to tell, and nothing is judged by a guess. */
+function requiresSecurity({ document, settings }: Environment): boolean {
+  const declared = isObject(document.value) ? (document.value.requireSecurity ?? true) : true
+  return settings.requireSecurity && declared === true
 }
 
 /** Stands for everything rendering depends on besides items and secret values. */

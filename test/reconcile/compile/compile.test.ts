@@ -127,6 +127,82 @@ for (const [what, files] of [
     assert.ok(issues.some(issue => issue.code === 'EMPTY_ENVIRONMENT'))
   })
 
+for (const [what, files, expected] of [
+  ['a misspelt section', devEstate('chanel_rest:\n  - name: a\n'), ['UNKNOWN_SECTION dev/resources.yaml:1:1']],
+  ['an item without a name', devEstate('redis:\n  - host: h\n'), ['INVALID_NAME dev/resources.yaml:2:5']],
+  ['a directive that is none', devEstate('redis:\n  - {name: a, $delete: true}\n'), ['OVERLAY_DIRECTIVE dev/resources.yaml:2:15']],
+  ['a number that is not finite', devEstate('redis:\n  - {name: a, port: .inf}\n'), ['LOSSY_NUMBER dev/resources.yaml:2:21']],
+  [
+    'settings that extend by a text',
+    { 'environments/dev/environment.yaml': `${environmentYaml}extends: ../base\n`, 'environments/base/a.yaml': 'redis: []' },
+    ['WRONG_TYPE dev/environment.yaml:5:10'],
+  ],
+  [
+    'settings with a misspelt field',
+    { 'environments/dev/environment.yaml': `${environmentYaml}extend: [../base]\n`, 'environments/base/a.yaml': 'redis: []' },
+    ['UNKNOWN_FIELD dev/environment.yaml:5:1'],
+  ],
+] as const)
+  test(`compile() tells of ${what} instead of the emptiness that it leaves`, async () => {
+    const { issues, desired } = await compileFiles(files, { documents })
+    assert.deepEqual(placesOf(issues), expected)
+    assert.equal(desired, null)
+  })
+
+for (const [what, yaml, expected] of [
+  [
+    'resources in plain text',
+    'redis:\n  - {name: a, host: h}\nsops:\n  mac: x\n',
+    ['EMPTY_ENVIRONMENT dev/environment.yaml:1:1', 'DOCUMENT_SHAPE dev/resources.yaml:3:1'],
+  ],
+  [
+    'resources with encrypted passwords',
+    'redis:\n  - {name: a, password: "ENC[x]"}\nsops:\n  mac: x\n',
+    ['EMPTY_ENVIRONMENT dev/environment.yaml:1:1', 'DOCUMENT_SHAPE dev/resources.yaml:3:1'],
+  ],
+  [
+    'files to include',
+    'include: [a.yaml]\nsops:\n  mac: x\n',
+    ['EMPTY_ENVIRONMENT dev/environment.yaml:1:1', 'DOCUMENT_SHAPE dev/resources.yaml:2:1'],
+  ],
+  [
+    'nothing but what is encrypted',
+    'redis:\n  - {name: "ENC[x]"}\ncrm: ENC[y]\nsops:\n  mac: x\n',
+    ['EMPTY_ENVIRONMENT dev/environment.yaml:1:1'],
+  ],
+] as const)
+  test(`compile() ${expected.length > 1 ? 'warns of' : 'passes over'} an encrypted file that holds ${what}`, async () => {
+    const { issues } = await compileFiles(devEstate(yaml), { documents })
+    assert.deepEqual(placesOf(issues), expected)
+    assert.deepEqual(
+      issues.map(({ severity }) => severity),
+      ['error', 'warning'].slice(0, expected.length),
+    )
+  })
+
+test('compile() judges nothing by a rule whose value is refused', async () => {
+  const wrong = environmentYaml.replace('requireSecurity: false', 'requireSecurity: sure')
+  const own = await compileFiles(devEstate(channel(), wrong), { documents })
+  assert.deepEqual(placesOf(own.issues), ['WRONG_TYPE dev/environment.yaml:2:18'])
+  const { desired } = await compileFiles(devEstate(channel()), { documents })
+  assert.ok(desired)
+  const policy = { ...desired.settings, requireSecurity: true }
+  const judged = await compileFiles(devEstate(channel(), wrong), { documents, policy })
+  assert.deepEqual(placesOf(judged.issues), ['WRONG_TYPE dev/environment.yaml:2:18', 'SECURITY_REQUIRED dev/resources.yaml:2:5'])
+})
+
+for (const [what, name, expected] of [
+  ['another one', 'test', ['ENVIRONMENT_MISMATCH dev/environment.yaml:1:14']],
+  ['a number', '1', ['WRONG_TYPE dev/environment.yaml:1:14']],
+  ['nothing', "''", ['INVALID_VALUE dev/environment.yaml:1:14']],
+] as const)
+  test(`compile() refuses an environment.yaml that names ${what} as its environment, with one issue`, async () => {
+    const { issues } = await compileFiles(devEstate(channel(), environmentYaml.replace('environment: dev', `environment: ${name}`)), {
+      documents,
+    })
+    assert.deepEqual(placesOf(issues), expected)
+  })
+
 test('compile() collects what is wrong in all files at once', async () => {
   const files = {
     'environments/dev/environment.yaml': `${environmentYaml}sync: { windows: [] }\n`,

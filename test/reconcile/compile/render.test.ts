@@ -36,7 +36,7 @@ for (const [what, yaml, expected] of [
     `outgoing_rest:\n  - {name: o, host: "http://h", url_path: /, request_method: ${unset}}\n`,
     ['FIELD_NOT_SERVED'],
   ],
-  ['a name', `redis:\n  - {name: ${unset}, host: h}\n`, ['EMPTY_ENVIRONMENT', 'INVALID_NAME']],
+  ['a name', `redis:\n  - {name: ${unset}, host: h}\n`, ['INVALID_NAME']],
   ['one field beside another that is wrong', channel(`url_path: /a, public: true, timeout: ${unset}, is_active: 7`), ['WRONG_TYPE']],
   [
     'one field beside a path that is claimed twice',
