@@ -80,6 +80,9 @@ for (const [what, schema] of [
   ['a reference to nothing', { $ref: '#/definitions/Missing' }],
   ['an unknown type', { type: 'strin' }],
   ['a pattern that is none', { type: 'string', pattern: '(' }],
+  ['a check that answers with a promise', { $async: true, type: 'string' }],
+  ['the same within', { type: 'object', properties: { a: { $async: true, type: 'string' } } }],
+  ['the same in a definition', { $ref: '#/$defs/A', $defs: { A: { $async: true, type: 'string' } } }],
   ['too many parts', { enum: Array(60_000).fill(1) }],
 ] as [string, JsonObject][])
   test(`compileModel() refuses ${what}, and modelProblem() says so before`, () => {
@@ -94,6 +97,12 @@ for (const [what, schema, problem] of [
     { $schema: 'http://json-schema.org/draft-07/schema#', minimum: '1' },
     /not valid: the schema\/minimum must be number/,
   ],
+  ['a reference that leads to itself', { $ref: '#' }, /refers to itself without end/],
+  [
+    'references that lead to each other',
+    { type: 'object', allOf: [{ $ref: '#/$defs/A' }], $defs: { A: { $ref: '#/$defs/B' }, B: { anyOf: [{ $ref: '#/$defs/A' }] } } },
+    /refers to itself without end/,
+  ],
   ['what only draft-07 allows', { items: [{ type: 'string' }] }, /not valid: the schema\/items/],
 ] as [string, JsonObject, RegExp][])
   test(`modelProblem() finds ${what}`, () => assert.match(modelProblem(schema) ?? 'nothing', problem))
@@ -101,6 +110,64 @@ for (const [what, schema, problem] of [
 test('modelProblem() finds nothing in schemas that are valid, of either draft', () => {
   assert.equal(modelProblem({ type: 'array', prefixItems: [{ type: 'string' }] }), null)
   assert.equal(modelProblem({ $schema: 'http://json-schema.org/draft-07/schema#', items: [{ type: 'string', format: 'date' }] }), null)
+})
+
+for (const [what, schema] of [
+  ['the root', { type: 'object', properties: { id: { type: 'integer' }, parent: { $ref: '#' } } }],
+  [
+    'the root, from a definition',
+    {
+      type: 'object',
+      properties: { id: { type: 'integer' }, parent: { $ref: '#/$defs/Parent' } },
+      $defs: { Parent: { anyOf: [{ type: 'null' }, { $ref: '#' }] } },
+    },
+  ],
+  [
+    'the root by its own address',
+    {
+      $id: 'https://a.example/order',
+      type: 'object',
+      properties: { id: { type: 'integer' }, parent: { $ref: 'https://a.example/order' } },
+    },
+  ],
+  [
+    'an anchor',
+    {
+      $ref: '#order',
+      $defs: { Order: { $anchor: 'order', type: 'object', properties: { id: { type: 'integer' }, parent: { $ref: '#order' } } } },
+    },
+  ],
+  [
+    'the root of draft-07',
+    {
+      $schema: 'http://json-schema.org/draft-07/schema#',
+      type: 'object',
+      properties: { id: { type: 'integer' }, parent: { $ref: '#' } },
+    },
+  ],
+] as [string, JsonObject][])
+  test(`compileModel() follows a reference to ${what}`, () => {
+    assert.equal(modelProblem(schema), null)
+    const { check } = compileModel(schema)
+    assert.deepEqual(check({ id: 1, parent: { id: 2, parent: { id: 3 } } }), [])
+    assert.deepEqual(check({ id: 1, parent: { id: 2, parent: { id: 'x' } } }), [
+      { pointer: '/parent/parent/id', message: 'Must be an integer' },
+    ])
+  })
+
+test('compileModel() makes no more code than the schema has parts, however often it refers to one of them', () => {
+  const many = (count: number, schemaOf: (index: number) => JsonObject) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, schemaOf(index)]))
+  const schema: JsonObject = {
+    type: 'object',
+    properties: many(300, () => ({ $ref: '#/$defs/Large' })),
+    $defs: { Large: { type: 'object', properties: many(300, index => ({ enum: [`a${index}`, `b${index}`] })) } },
+  }
+  const before = process.memoryUsage().heapUsed
+  const model = compileModel(schema)
+  assert(process.memoryUsage().heapUsed - before < 100 * 1024 ** 2)
+  assert.equal(model.check({ p7: { p3: 'b3' } }).length, 0)
+  assert.equal(model.check({ p7: { p3: 'b4' } }).length, 1)
 })
 
 test('compileModel() takes draft 2020-12 where nothing else is said, and the same $id twice', () => {
@@ -124,4 +191,6 @@ test('topLevelTypes() names the types of fields, through references and unions w
     },
   )
   assert.deepEqual(topLevelTypes({ $ref: '#' }), {})
+  const endless = { anyOf: [{ $ref: '#/$defs/A' }, { $ref: '#/$defs/A' }] }
+  assert.deepEqual(topLevelTypes({ properties: { a: { $ref: '#/$defs/A' } }, $defs: { A: endless } }), {})
 })

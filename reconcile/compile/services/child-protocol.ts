@@ -25,9 +25,16 @@ export interface DerivedModel {
   readonly flaws: readonly PlacedFlaw[]
 }
 
+export interface JudgedSchema {
+  /** Why it cannot serve as a model; null where it can. */
+  readonly problem: string | null
+}
+
 export interface Question {
   facts: { readonly files: readonly SourceRef[] }
   models: { readonly files: readonly SourceRef[]; readonly wanted: readonly WantedModel[] }
+  /** Whether these can serve as models. */
+  schemas: { readonly files: readonly []; readonly schemas: readonly JsonObject[] }
   check: {
     readonly files: readonly SourceRef[]
     readonly roots: readonly string[]
@@ -41,6 +48,7 @@ export interface Question {
 export interface Answer {
   facts: readonly FileFacts[]
   models: readonly DerivedModel[]
+  schemas: readonly JudgedSchema[]
   check: readonly PlacedFlaw[]
 }
 
@@ -58,7 +66,7 @@ export type Told =
   /** Once, when the compiler is loaded. */
   | { readonly kind: 'ready' }
   | { readonly id: number; readonly kind: 'needs'; readonly paths: readonly string[] }
-  /** It begins with the file or wanted model of this index. */
+  /** It begins with the file, wanted model or schema of this index. */
   | { readonly id: number; readonly kind: 'begins'; readonly index: number }
   | { readonly id: number; readonly kind: 'answer'; readonly answer: Answer[QuestionKind] }
   | { readonly id: number; readonly kind: 'failed'; readonly reason: string }

@@ -2,7 +2,10 @@
 // CommonJS. User code is never run. Every step is kept by the contents it depends on, so that one changed file costs one file.
 
 import { join } from 'node:path'
+import ajv from 'ajv/package.json' with { type: 'json' }
 import { version as esbuildVersion } from 'esbuild'
+import generator from 'ts-json-schema-generator/package.json' with { type: 'json' }
+import typescriptPackage from 'typescript/package.json' with { type: 'json' }
 import type { Digest } from '../../../schema/digest.ts'
 import { type Issue, issue } from '../../../schema/issue.ts'
 import type { Module } from '../../../schema/resource.ts'
@@ -43,10 +46,11 @@ export interface ServiceCompiler extends AsyncDisposable {
 }
 
 // Raised whenever facts, models or modules come out differently for the same contents.
-const format = 4
+const format = 5
+const version = [format, ajv.version, esbuildVersion, generator.version, typescriptPackage.version].join(' ')
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
-  const cache = new ResultCache(cacheDirectory, `${format} ${esbuildVersion}`)
+  const cache = new ResultCache(cacheDirectory, version)
   const typescript = new TypeScript(deadlineMs, cacheDirectory === null ? null : join(cacheDirectory, 'typescript'))
   const toolsFor = (tree: Tree): GraphTools => ({ cache, typescript, readTexts: paths => readTexts(tree, paths) })
   return {

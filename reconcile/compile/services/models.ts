@@ -10,6 +10,7 @@ import {
   createFormatter,
   createParser,
   DEFAULT_CONFIG,
+  ExtendedAnnotationsReader,
   MultipleDefinitionsError,
   type NodeParser,
   SchemaGenerator,
@@ -33,34 +34,41 @@ const config: CompletedConfig = {
   encodeRefs: false,
 }
 
-/**
- * @param files the wanted files and all that they import, types included
- * @param begins called with the index of each wanted model before it is derived
- */
+type ProblemOf = (schema: JsonObject) => string | null
+
+interface ModelTools {
+  readonly sources: SourceFiles
+  /** Called with the index of each wanted model before it is derived. */
+  readonly begins: (index: number) => void
+  /** Why a schema cannot serve as a model; null where it can. */
+  readonly problemOf: ProblemOf
+}
+
+/** @param files the wanted files and all that they import, types included */
 export function deriveModels(
   { files, wanted }: { files: readonly SourceRef[]; wanted: readonly WantedModel[] },
-  sources: SourceFiles,
-  begins: (index: number) => void,
+  { sources, begins, problemOf }: ModelTools,
 ): DerivedModel[] {
   const roots = [...new Set(wanted.map(({ path }) => estateRoot + path))]
   const program = ts.createProgram({ rootNames: roots, options: baseOptions, host: sources.host(files) })
   return wanted.map((model, index) => {
     begins(index)
-    return deriveModel(program, model)
+    return deriveModel(program, model, problemOf)
   })
 }
 
-function deriveModel(program: ts.Program, { path, exportName, side }: WantedModel): DerivedModel {
+function deriveModel(program: ts.Program, { path, exportName, side }: WantedModel, problemOf: ProblemOf): DerivedModel {
   const file = program.getSourceFile(estateRoot + path)
   const service = file && findServices(file).services.find(each => each.fact.exportName === exportName)
   const type = side === 'input' ? service?.inputType : service?.outputType
   if (!file || !type) throw new Error(`Cannot derive the ${side} of ${path} ${exportName} as its type was not found a second time`)
   const warnings = new Map<ts.Node, PlacedFlaw>()
   const warn = (node: ts.Node, why: string) => void warnings.set(node, flawAt(node, type, 'warning', why))
+  const tagged = new Set<ts.Declaration>()
   const generate = (config: CompletedConfig) => {
     const checker = program.getTypeChecker()
     const parser: NodeParser = createParser(program, config, chain => {
-      chain.addNodeParser(new Guard(checker, warn))
+      chain.addNodeParser(new Guard(checker, { warn, tagged }))
       chain.addNodeParser(new Resolved(checker, node => parser.createType(node, new Context())))
     })
     const schema = new SchemaGenerator(program, parser, createFormatter(config), config).createSchemaFromNodes([type])
@@ -70,6 +78,11 @@ function deriveModel(program: ts.Program, { path, exportName, side }: WantedMode
     const schema = generateEither(generate)
     const why = unservedPart(schema)
     if (why !== null) throw new RefusedType({ node: type, why })
+    const problem = problemOf(schema)
+    if (problem !== null) {
+      const wrong = wrongTags(tagged, program.getTypeChecker(), problemOf).map(each => flawOfTags(each, type))
+      return { schema: null, flaws: [...warnings.values(), ...(wrong.length > 0 ? wrong : [flawOfSchema(problem, type)])] }
+    }
     return { schema, flaws: [...warnings.values()] }
   } catch (error) {
     return { schema: null, flaws: [...warnings.values(), flawOf(error, type)] }
@@ -107,15 +120,20 @@ const servedLibraryTypes = new Set(['Array', 'ReadonlyArray', 'Date', 'RegExp', 
 class Guard {
   readonly #checker: ts.TypeChecker
   readonly #warn: (node: ts.Node, why: string) => void
+  readonly #tagged: Set<ts.Declaration>
 
-  constructor(checker: ts.TypeChecker, warn: (node: ts.Node, why: string) => void) {
+  /** @param tagged receives what may carry a constraint in its comment */
+  constructor(checker: ts.TypeChecker, { warn, tagged }: { warn: (node: ts.Node, why: string) => void; tagged: Set<ts.Declaration> }) {
     this.#checker = checker
     this.#warn = warn
+    this.#tagged = tagged
   }
 
   supportsNode(node: ts.Node): boolean {
     if (!isInEstate(node)) return false
     if (hasMembers(node)) this.#warnOfUnreadComments(node)
+    if (ts.isTypeAliasDeclaration(node)) this.#tagged.add(node)
+    if (hasMembers(node)) for (const each of [node, ...node.members]) this.#tagged.add(each)
     return node.kind === ts.SyntaxKind.AnyKeyword || this.#refusal(node) !== null
   }
 
@@ -136,7 +154,19 @@ class Guard {
       const member = node.members.find(each => ts.isMethodSignature(each) || ts.isMethodDeclaration(each) || ts.isAccessor(each))
       return member ? refuse(`"${member.name?.getText()}" is a method or accessor, which has no JSON form`, member) : null
     }
+    if (ts.isTupleTypeNode(node)) return this.#refusalOfTuple(node)
     return ts.isTypeReferenceNode(node) || ts.isExpressionWithTypeArguments(node) ? this.#refusalOfReference(node) : null
+  }
+
+  /** The generator would put what follows a rest before it, and leave out what a spread tuple holds. */
+  #refusalOfTuple(node: ts.TupleTypeNode): Refusal | null {
+    for (const [index, element] of node.elements.entries()) {
+      if (!ts.isRestTypeNode(element) && !(ts.isNamedTupleMember(element) && element.dotDotDotToken)) continue
+      if (index < node.elements.length - 1) return { node: element, why: 'only the last element of a tuple can be a rest' }
+      if (!this.#checker.isArrayType(this.#checker.getTypeFromTypeNode(element.type)))
+        return { node: element, why: 'the rest of a tuple can only be a list; write out its elements' }
+    }
+    return null
   }
 
   #refusalOfReference(node: ts.TypeReferenceNode | ts.ExpressionWithTypeArguments): Refusal | null {
@@ -224,6 +254,31 @@ function firstOf(schemas: readonly Json[]): string | null {
   return null
 }
 
+interface WrongTags {
+  readonly node: ts.Declaration
+  readonly problem: string
+}
+
+/** Those of `nodes` whose comments alone make a schema that cannot serve. */
+function wrongTags(nodes: Iterable<ts.Declaration>, checker: ts.TypeChecker, problemOf: ProblemOf): WrongTags[] {
+  const reader = new ExtendedAnnotationsReader(checker)
+  return [...nodes].flatMap(node => {
+    const problem = problemOf(tidySchema(JSON.parse(JSON.stringify(reader.getAnnotations(node) ?? {}))))
+    return problem === null ? [] : { node, problem }
+  })
+}
+
+function flawOfTags({ node, problem }: WrongTags, type: ts.TypeNode): PlacedFlaw {
+  const name = ts.getNameOfDeclaration(node)?.getText() ?? textOf(type)
+  const why = `the tags of "${name}" make no JSON Schema that can serve: ${problem}; correct them`
+  return { code: 'MODEL_TYPE', severity: 'error', message: `Cannot use \`${textOf(type)}\` as a model as ${why}`, ...placeIn(node, type) }
+}
+
+function flawOfSchema(problem: string, type: ts.TypeNode): PlacedFlaw {
+  const why = `its JSON Schema cannot serve: ${problem}; write a simpler type, or give a JSON Schema as an object literal`
+  return { code: 'MODEL_TYPE', severity: 'error', message: `Cannot use \`${textOf(type)}\` as a model as ${why}`, ...placeIn(type, type) }
+}
+
 function flawOf(error: unknown, type: ts.TypeNode): PlacedFlaw {
   const refused = causes(error).find(each => each instanceof RefusedType)
   if (refused) return flawAt(refused.node, type, 'error', `has no JSON Schema: ${refused.message}`)
@@ -239,16 +294,23 @@ function causes(error: unknown): Error[] {
   return error instanceof Error ? [error, ...causes(error.cause)] : []
 }
 
-/** At `node` where it stands in the estate, else at the type the service names. */
 function flawAt(node: ts.Node, type: ts.TypeNode, severity: 'error' | 'warning', why: string): PlacedFlaw {
-  const shown = isInEstate(node) ? node : type
-  const file = shown.getSourceFile()
-  const text = type.getText().replace(/\s+/g, ' ').slice(0, 60)
+  const text = textOf(type)
   return {
     code: 'MODEL_TYPE',
     severity,
     message: severity === 'error' ? `Cannot use \`${text}\` as a model as it ${why}; use what JSON can hold` : `Model \`${text}\` ${why}`,
-    path: file.fileName.slice(estateRoot.length),
-    ...placeOf(file, shown.getStart(file)),
+    ...placeIn(node, type),
   }
+}
+
+function textOf(type: ts.TypeNode): string {
+  return type.getText().replace(/\s+/g, ' ').slice(0, 60)
+}
+
+/** The place of `node` where it stands in the estate, else of the type the service names. */
+function placeIn(node: ts.Node, type: ts.TypeNode): Pick<PlacedFlaw, 'path' | 'line' | 'column'> {
+  const shown = isInEstate(node) ? node : type
+  const file = shown.getSourceFile()
+  return { path: file.fileName.slice(estateRoot.length), ...placeOf(file, shown.getStart(file)) }
 }

@@ -39,7 +39,7 @@ function typeOfKind(type: string, schema: JsonObject, typeOf: (schema: Json | un
     case 'null':
       return type
     case 'array':
-      return Array.isArray(schema.items) ? tuple(schema, schema.items.map(typeOf), typeOf) : `${grouped(typeOf(schema.items))}[]`
+      return arrayType(schema, typeOf)
     case 'object':
       return objectType(schema, typeOf)
     default:
@@ -47,9 +47,19 @@ function typeOfKind(type: string, schema: JsonObject, typeOf: (schema: Json | un
   }
 }
 
-function tuple(schema: JsonObject, items: readonly string[], typeOf: (schema: Json | undefined) => string): string {
+/** A tuple is `prefixItems` with `items` for the rest; in draft-07 it was `items` with `additionalItems`. */
+function arrayType(schema: JsonObject, typeOf: (schema: Json | undefined) => string): string {
+  if (Array.isArray(schema.prefixItems)) return tuple(schema, schema.prefixItems.map(typeOf), restOf(schema.items, typeOf))
+  if (Array.isArray(schema.items)) return tuple(schema, schema.items.map(typeOf), restOf(schema.additionalItems, typeOf))
+  return `${grouped(typeOf(schema.items))}[]`
+}
+
+function restOf(schema: Json | undefined, typeOf: (schema: Json | undefined) => string): readonly string[] {
+  return isObject(schema) ? [`...${grouped(typeOf(schema))}[]`] : []
+}
+
+function tuple(schema: JsonObject, items: readonly string[], rest: readonly string[]): string {
   const least = typeof schema.minItems === 'number' ? schema.minItems : 0
-  const rest = isObject(schema.additionalItems) ? [`...${grouped(typeOf(schema.additionalItems))}[]`] : []
   return `[${[...items.map((item, index) => (index < least ? item : `${grouped(item)}?`)), ...rest].join(', ')}]`
 }
 

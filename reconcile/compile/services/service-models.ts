@@ -3,9 +3,9 @@
 
 import { type Digest, digestOf } from '../../../schema/digest.ts'
 import type { JsonObject } from '../../../schema/json.ts'
-import { modelProblem } from '../../../schema/model.ts'
 import type { DerivedModel, PlacedFlaw, SourceRef, WantedModel } from './child-protocol.ts'
 import type { ModelFact, ServiceFact } from './facts.ts'
+import { judgeGivenModels } from './given-models.ts'
 import { closureOf, type GraphTools, type SourceGraph } from './graph.ts'
 import { CompilerEnded } from './typescript.ts'
 
@@ -29,7 +29,7 @@ export async function deriveServiceModels(
   const jobs = services.flatMap(({ path, fact }) => jobsOf(graph, path, fact))
   const known = await Promise.all(jobs.map(job => tools.cache.get<DerivedModel>(job.key)))
   const missing = jobs.filter((_, index) => known[index] === undefined)
-  const { models, flaws } = await derive(missing, tools)
+  const [{ models, flaws }, flawsOfGiven] = await Promise.all([derive(missing, tools), judgeGivenModels(services, tools)])
   const byKey = new Map<Digest, DerivedModel>(models)
   for (const [index, job] of jobs.entries()) {
     const model = known[index]
@@ -41,7 +41,7 @@ export async function deriveServiceModels(
       const fact = service[side]
       return fact.kind === 'schema' ? fact.schema : (byName.get(nameOf(path, service.exportName, side))?.schema ?? null)
     },
-    flaws: [...flaws, ...[...byKey.values()].flatMap(model => model.flaws), ...(await flawsOfGiven(services, tools))],
+    flaws: [...flaws, ...[...byKey.values()].flatMap(model => model.flaws), ...flawsOfGiven],
   }
 }
 
@@ -57,29 +57,6 @@ function jobsOf(graph: SourceGraph, path: string, service: ServiceFact): Job[] {
     key: digestOf(['model', path, service.exportName, side, contents]),
     closure: refs,
   }))
-}
-
-/** Flaws of the schemas that services give as literals. */
-async function flawsOfGiven(
-  services: readonly { readonly path: string; readonly fact: ServiceFact }[],
-  { cache }: GraphTools,
-): Promise<PlacedFlaw[]> {
-  const flaws: PlacedFlaw[] = []
-  for (const { path, fact } of services)
-    for (const side of ['input', 'output'] as const) {
-      const model = fact[side]
-      if (model.kind !== 'schema') continue
-      const key = digestOf(['given model', model.schema])
-      let judged = await cache.get<{ readonly problem: string | null }>(key)
-      if (judged === undefined) {
-        judged = { problem: modelProblem(model.schema) }
-        cache.put(key, judged)
-      }
-      if (judged.problem === null) continue
-      const message = `Cannot take the schema of "${fact.exportName}" as its ${side} model as ${judged.problem}; correct it, or give the type arguments of \`service\` instead`
-      flaws.push({ code: 'MODEL_INVALID', message, path, line: model.line, column: model.column })
-    }
-  return flaws
 }
 
 function nameOf(path: string, exportName: string, side: string): string {

@@ -4,10 +4,11 @@ import { isObject, type Json, type JsonObject } from '../../../schema/json.ts'
 
 // Keywords whose value is a map of names to schemas, where a name may look like a keyword.
 const maps = new Set(['properties', 'definitions', 'patternProperties'])
+const tupleKeywords: Readonly<Record<string, string>> = { items: 'prefixItems', additionalItems: 'items' }
 const values = new Set(['enum', 'const', 'default', 'examples'])
 
 /**
- * Leaves out `$schema`, what forbids additional properties (the generator does so for some mapped types, whatever it is told), and
+ * Written for draft 2020-12 where the generator speaks draft-07: the two differ in how they say a tuple. Leaves out `$schema`, what forbids additional properties (the generator does so for some mapped types, whatever it is told), and
  * an empty list of definitions. Definitions get names of letters, digits, `_` and `.`, numbered in order where they would clash.
  */
 export function tidySchema(schema: JsonObject): JsonObject {
@@ -38,12 +39,16 @@ export function tidySchema(schema: JsonObject): JsonObject {
 function tidy(schema: Json, nameOf: (original: string) => string): Json {
   if (Array.isArray(schema)) return schema.map(item => tidy(item, nameOf))
   if (!isObject(schema)) return schema
+  const isTuple = Array.isArray(schema.items)
   const entries = Object.entries(schema).flatMap(([key, value]): [string, Json][] => {
     if (key === 'additionalProperties' && value === false) return []
     if (key === '$ref' && typeof value === 'string') return [[key, `#/definitions/${nameOf(value.replace('#/definitions/', ''))}`]]
     if (maps.has(key) && isObject(value))
       return [[key, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, tidy(each, nameOf)]))]]
-    return [[key, values.has(key) ? value : tidy(value, nameOf)]]
+    // The tags of the same names take words, which is how they are used elsewhere.
+    if (key === 'deprecated' && typeof value === 'string') return [[key, true]]
+    if (key === 'examples' && !Array.isArray(value)) return [[key, [value]]]
+    return [[isTuple ? (tupleKeywords[key] ?? key) : key, values.has(key) ? value : tidy(value, nameOf)]]
   })
   return Object.fromEntries(entries)
 }

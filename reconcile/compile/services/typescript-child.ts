@@ -2,6 +2,7 @@
 // when it runs out of memory. Started by typescript.ts, ends with its channel.
 
 import { flushCompileCache } from 'node:module'
+import type { JsonObject } from '../../../schema/json.ts'
 import { checkTypes } from './check.ts'
 import type { Answer, Asked, Question, QuestionKind, SourceRef, Told } from './child-protocol.ts'
 import { emptyFacts, type FileFacts } from './facts.ts'
@@ -12,7 +13,7 @@ import { readFacts } from './syntax.ts'
 const sources = new SourceFiles()
 const parent = process.ppid
 process.title = 'plumb typescript'
-process.on('message', (asked: Asked) => tell(answerTo(asked)))
+process.on('message', async (asked: Asked) => tell(await answerTo(asked)))
 process.on('disconnect', () => process.exit(0))
 tell({ kind: 'ready' })
 // It may never exit by itself, which is when node would write it.
@@ -24,25 +25,42 @@ function tell(told: Told): void {
   process.send?.(told)
 }
 
-function answerTo({ id, kind, question, texts }: Asked): Told {
+async function answerTo({ id, kind, question, texts }: Asked): Promise<Told> {
   try {
     const begins = (index: number) => tell({ id, kind: 'begins', index })
     const paths = sources.missing(question.files, texts)
     if (paths.length > 0) return { id, kind: 'needs', paths }
-    return { id, kind: 'answer', answer: answers[kind](question as never, begins) } // `kind` and `question` travel as a pair
+    return { id, kind: 'answer', answer: await answers[kind](question as never, begins) } // `kind` and `question` travel as a pair
   } catch (error) {
     return { id, kind: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }
 }
 
-const answers: { [Kind in QuestionKind]: (question: Question[Kind], begins: (index: number) => void) => Answer[Kind] } = {
+type Answers = {
+  [Kind in QuestionKind]: (question: Question[Kind], begins: (index: number) => void) => Answer[Kind] | Promise<Answer[Kind]>
+}
+
+const answers: Answers = {
   facts: ({ files }, begins) =>
     files.map((ref, index) => {
       begins(index)
       return factsOf(ref)
     }),
-  models: (question, begins) => deriveModels(question, sources, begins),
+  models: async (question, begins) => deriveModels(question, { sources, begins, problemOf: await loadJudge() }),
+  schemas: async ({ schemas }, begins) => {
+    const problemOf = await loadJudge()
+    return schemas.map((schema, index) => {
+      begins(index)
+      return { problem: problemOf(schema) }
+    })
+  },
   check: question => checkTypes(question, sources),
+}
+
+/** Loaded when there is a model to judge: most children are asked for facts alone, and Ajv would be a tenth of their start. */
+async function loadJudge(): Promise<(schema: JsonObject) => string | null> {
+  const { modelProblem } = await import('../../../schema/model.ts')
+  return modelProblem
 }
 
 function factsOf(ref: SourceRef): FileFacts {

@@ -8,7 +8,7 @@ import type { Answer, Asked, Question, QuestionKind, Told } from './child-protoc
 /** The child took too long or died: what was asked cannot be worked out. */
 export class CompilerEnded extends Error {
   readonly reason: 'deadline' | 'crash'
-  /** Index of the file or wanted model it was at; null where it had begun none. */
+  /** Index of the file, wanted model or schema it was at; null where it had begun none. */
   readonly at: number | null
 
   constructor(reason: 'deadline' | 'crash', at: number | null) {

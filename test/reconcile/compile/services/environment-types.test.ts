@@ -16,6 +16,9 @@ export interface GetRequest { client_id: number }
 /** Returns the client. */
 export const get = service<GetRequest, Tree>({ name: 'client.get', handle: (r, ctx) => ctx.invoke('client.get', r) as Promise<Tree> })
 `
+const spot = `import { service } from 'plumb-server'
+export const at = service<{ at: [number, number, string?] }, [string, ...number[]]>({ name: 'spot.at', handle: () => ['a', 1] })
+`
 const connections = [
   { method: 'sql', name: 'Ledger' },
   { method: 'sql', name: 'Billing' },
@@ -23,7 +26,11 @@ const connections = [
 ]
 
 async function check(body: string, environment: 'declared' | 'none' = 'declared') {
-  const tree = memoryTree({ 'services/get.ts': shared, 'services/s.ts': `import { service } from 'plumb-server'\n${body}` })
+  const tree = memoryTree({
+    'services/get.ts': shared,
+    'services/spot.ts': spot,
+    'services/s.ts': `import { service } from 'plumb-server'\n${body}`,
+  })
   const { services } = await compiler.compileServices(tree, 'services', vocabulary)
   const text = environmentTypes({ connections, services, methods: ['sql', 'rest', 'redis'] })
   const found = await compiler.checkTypes(tree, 'services', {
@@ -49,6 +56,12 @@ describe('a type check against an environment', () => {
       [],
     ],
     ['refuses a wrong payload', "await ctx.invoke('client.get', { id: 1 })", ['TYPE_ERROR services/s.ts:3:34 TS2353']],
+    [
+      'takes a tuple that fits and knows its elements',
+      "const answer = await ctx.invoke('spot.at', { at: [1, 2] }); const first: string = answer[0]; return first + answer[1]?.toFixed()",
+      [],
+    ],
+    ['refuses a tuple that does not', "await ctx.invoke('spot.at', { at: [1, 'x', 'y'] })", ['TYPE_ERROR services/s.ts:3:39 TS2322']],
     ['refuses a service that nobody declares', "await ctx.invoke('client.gte', {})", ['TYPE_ERROR services/s.ts:3:18 TS2345']],
     ['takes what node gives', "return Buffer.from('x').toString('hex') + process.version + (await fetch('http://x')).status", []],
     ['refuses a name that is not declared', 'return nothing', ['TYPE_ERROR services/s.ts:3:8 TS2304']],
@@ -85,6 +98,11 @@ describe('typeOfSchema()', () => {
       { type: 'array', items: [{ type: 'string' }, { type: 'number' }], minItems: 1, additionalItems: { type: 'boolean' } },
       '[string, number?, ...boolean[]]',
     ],
+    [
+      { type: 'array', prefixItems: [{ type: 'string' }, { type: 'number' }], minItems: 1, items: { type: 'boolean' } },
+      '[string, number?, ...boolean[]]',
+    ],
+    [{ type: 'array', prefixItems: [{ type: 'string' }, {}], minItems: 2, maxItems: 2 }, '[string, unknown]'],
     [{ type: 'object' }, 'Record<string, unknown>'],
     [{ type: 'object', additionalProperties: { type: 'number' } }, 'Record<string, number>'],
     [{ type: 'object', properties: { a: { type: 'string' }, 'b-c': {} }, required: ['a'] }, '{ "a": string; "b-c"?: unknown }'],

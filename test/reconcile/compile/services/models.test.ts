@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { afterAll, describe, test } from 'vitest'
 import { createServiceCompiler } from '../../../../reconcile/compile/services/compiler.ts'
+import type { Json, JsonObject } from '../../../../schema/json.ts'
+import { compileModel, modelProblem } from '../../../../schema/model.ts'
 import { builtinVocabulary } from '../../../../schema/vocabulary.ts'
 import { memoryTree } from '../../../tree.ts'
 
@@ -45,7 +47,49 @@ describe('a type and its schema', () => {
     [
       'a tuple',
       'interface R { a: [string, number] }',
-      object({ a: { type: 'array', minItems: 2, maxItems: 2, items: [{ type: 'string' }, { type: 'number' }] } }),
+      object({ a: { type: 'array', minItems: 2, maxItems: 2, prefixItems: [{ type: 'string' }, { type: 'number' }] } }),
+    ],
+    [
+      'a tuple with an optional element',
+      'interface R { a: [string, number?] }',
+      object({ a: { type: 'array', minItems: 1, maxItems: 2, prefixItems: [{ type: 'string' }, { type: 'number' }] } }),
+    ],
+    [
+      'a tuple with a rest, and a field named as its keywords are',
+      'interface R { items: [string, ...number[]]; additionalItems: string }',
+      object({
+        items: { type: 'array', minItems: 1, prefixItems: [{ type: 'string' }], items: { type: 'number' } },
+        additionalItems: { type: 'string' },
+      }),
+    ],
+    [
+      'a tuple in a tuple, with names',
+      'interface R { a: readonly [x: string, y: [boolean, null]] }',
+      object({
+        a: {
+          type: 'array',
+          minItems: 2,
+          maxItems: 2,
+          prefixItems: [
+            { type: 'string', title: 'x' },
+            { type: 'array', minItems: 2, maxItems: 2, prefixItems: [{ type: 'boolean' }, { type: 'null' }], title: 'y' },
+          ],
+        },
+      }),
+    ],
+    [
+      'a tuple of one type',
+      'interface R { a: [string, string?] }',
+      object({ a: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 2 } }),
+    ],
+    ['an empty tuple', 'interface R { a: [] }', object({ a: { type: 'array', minItems: 0, maxItems: 0 } })],
+    [
+      'a tuple that contains itself',
+      'export type T = [string, T?]\ninterface R { a: T }',
+      {
+        ...object({ a: { $ref: '#/definitions/T' } }),
+        definitions: { T: { type: 'array', minItems: 1, maxItems: 2, prefixItems: [{ type: 'string' }, { $ref: '#/definitions/T' }] } },
+      },
     ],
     [
       'literals',
@@ -125,6 +169,25 @@ describe('a type and its schema', () => {
     test(`${what}`, async () => {
       const { schema, issues } = await inputOf(declarations)
       assert.deepEqual({ schema, issues }, { schema: expected, issues: [] })
+      assert.equal(modelProblem(schema ?? {}), null)
+      assert(compileModel(schema ?? {}).check('no object').length > 0)
+    })
+
+  for (const [type, fits, fitsNot] of [
+    ['string | null', ['a', null], [1]],
+    ['[string, number]', [['a', 1]], [['a'], [1, 'a'], ['a', 1, 1]]],
+    ['[string, number?]', [['a'], ['a', 1]], [[], ['a', 'b'], ['a', 1, 1]]],
+    ['[string, ...number[]]', [['a'], ['a', 1, 2]], [[], ['a', 1, 'b'], ['a', 'b']]],
+    ['[string, string?]', [['a'], ['a', 'b']], [[], ['a', 1], ['a', 'b', 'c']]],
+    ['[string, [boolean, null]]', [['a', [true, null]]], [['a', [null, true]]]],
+    ['[]', [[]], [['a']]],
+    ['Parameters<(x: string, y?: number) => void>', [['a'], ['a', 1]], [[], ['a', 'b'], ['a', 1, 1]]],
+  ] as [string, Json[], Json[]][])
+    test(`of ${type} serves as a model`, async () => {
+      const { schema } = await inputOf('', {}, `{ a: ${type} }`)
+      const { check } = compileModel(schema as JsonObject) // the type has one
+      for (const a of fits) assert.deepEqual({ a, problems: check({ a }) }, { a, problems: [] })
+      for (const a of fitsNot) assert.deepEqual({ a, found: check({ a }).length > 0 }, { a, found: true })
     })
 
   test('an imported type, through a re-export, from a file that is only types', async () => {
@@ -177,11 +240,45 @@ describe('constraints in JSDoc', () => {
     ['@uniqueItems true', 'string[]', { type: 'array', items: { type: 'string' }, uniqueItems: true }],
     ['@default 5', 'number', { type: 'number', default: 5 }],
     ['What it is', 'string', { type: 'string', description: 'What it is' }],
+    ['@deprecated', 'string', { type: 'string', deprecated: true }],
+    ['@deprecated use b', 'string', { type: 'string', deprecated: true }],
+    ['@examples ["a"]', 'string', { type: 'string', examples: ['a'] }],
+    ['@examples a', 'string', { type: 'string', examples: ['a'] }],
   ] as const)
     test(`${tag}`, async () => {
       const { schema, issues } = await inputOf(`interface R {\n  /** ${tag} */\n  a: ${type}\n}`)
       assert.deepEqual({ schema, issues }, { schema: object({ a: expected }), issues: [] })
+      assert.equal(modelProblem(schema ?? {}), null)
     })
+
+  for (const [tag, type, why] of [
+    ['@multipleOf 0', 'number', /the tags of "a" make no JSON Schema that can serve: .*multipleOf must be > 0; correct them/],
+    ['@minimum abc', 'number', /minimum must be number/],
+    ['@minLength -1', 'string', /minLength must be >= 0/],
+    ['@pattern [', 'string', /Invalid regular expression/],
+    ['@asType strng', 'string', /type must be equal to one of the allowed values/],
+  ] as const)
+    test(`${tag} is an issue at its field, the first time and from the cache`, async () => {
+      for (let turn = 0; turn < 2; turn++) {
+        const { schema, issues } = await inputOf(`interface R {\n  b: string\n  /** ${tag} */\n  a: ${type}\n}`)
+        assert.equal(schema, null)
+        assert.deepEqual(
+          issues.map(({ code, severity, at }) => [code, severity, at?.path, at?.line, at?.column]),
+          [['MODEL_TYPE', 'error', 'services/s.ts', 5, 3]],
+        )
+        assert.match(issues[0]?.message ?? '', why)
+      }
+    })
+
+  test('a wrong tag of a named type is an issue there, once', async () => {
+    const { issues } = await inputOf("import type { N } from './n.ts'\ninterface R { a: N; b: N[] }", {
+      'services/n.ts': '/** @minimum x */\nexport type N = number',
+    })
+    assert.deepEqual(
+      issues.map(({ code, at }) => [code, at?.path, at?.line]),
+      [['MODEL_TYPE', 'services/n.ts', 2]],
+    )
+  })
 })
 
 describe('what has no JSON form', () => {
@@ -193,6 +290,8 @@ describe('what has no JSON form', () => {
     ['a bigint', 'interface R {\n  a: bigint\n}', 3],
     ['a Map', 'interface R {\n  a: Map<string, string>\n}', 3],
     ['a name that is not declared', 'interface R {\n  a: Missing\n}', 3],
+    ['a tuple with more behind its rest', 'interface R {\n  a: [string, ...number[], boolean]\n}', 3],
+    ['a tuple that spreads another', 'type P = [string, number]\ninterface R {\n  a: [boolean, ...P]\n}', 4],
     ['a type of a library', "import type { Pool } from 'pg'\ninterface R {\n  a: Pool\n}", 4],
   ] as const)
     test(`${what} is an issue at its place`, async () => {
