@@ -13,7 +13,7 @@ import { createLibraries } from './libraries.ts'
 import { createLoadCheck } from './load-check.ts'
 import { openKey } from './seal-key.ts'
 import type { ControlConfig } from './serve-options.ts'
-import { tellPeople } from './tell.ts'
+import { logEvents, tellPeople } from './tell.ts'
 
 const lockWaitMs = 10_000
 /** Longer than workers take to build what was live; where they cannot, the change that mends it must still come in. */
@@ -59,6 +59,7 @@ async function startParts(
   const announce = (type: string, body: Readonly<Record<string, string | number | boolean | null>>) =>
     void store.appendJournal(type, body).catch(error => log.error({ reason: String(error) }, `Cannot write "${type}" to the journal`))
   if (config.command === 'dev') tellPeople(events)
+  else logEvents(events, log)
 
   signal.throwIfAborted()
   const engine = parts.use(

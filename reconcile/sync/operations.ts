@@ -50,10 +50,11 @@ export function createOperations(options: OperationsOptions): Operations {
     async status() {
       const state = engine.status()
       const last = sync?.last() ?? null
+      const row = await store.getHistory(state.live.serial)
       return plain({
         environment,
         ...state,
-        live: { ...state.live, fallback: engine.live().fallback },
+        live: { ...state.live, since: row?.at ?? null, fallback: engine.live().fallback },
         source: source ? { at: source.shown, ref: source.ref } : null,
         conditions: sync?.conditions() ?? [],
         lastSync: last ? describe(last) : null,
@@ -171,7 +172,7 @@ async function carryOut(
       const outcome = await engine.apply(proposal.request)
       const type = outcome.kind === 'live' ? 'apply.applied' : 'apply.refused'
       await store.appendJournal(type, plain({ actor: actor.name, plan: planId, summary: proposal.plan.summary, outcome }))
-      return { outcome: plain(outcome) }
+      return { outcome: plain(outcome.kind === 'live' ? { ...outcome, issues: proposal.plan.issues } : outcome) }
     }
   }
 }
