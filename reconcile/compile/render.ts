@@ -181,7 +181,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     for (const [opener, guards] of kind.openers) {
       if (unknown.includes(pointerOf([opener]))) continue
       const named = guards.filter(guard => isSet(of[guard]))
-      const surely = named.filter(guard => !unknown.includes(pointerOf([guard])))
+      const surely = named.filter(guard => !unknown.includes(pointerOf([guard]))).flatMap(guard => declaredPath(kind, [guard], merged))
       const listed = guards.map(guard => `"${guard}"`).join(' or ')
       if (of[opener] === true && surely.length > 0)
         report(

@@ -133,6 +133,17 @@ for (const [what, base, overlay, place] of [
     assert.deepEqual(placesOf(issues), [`UNRESOLVED_REF ${place}`])
   })
 
+test('an overlay that opens a guarded channel is told the spelling of the guard', async () => {
+  const files = {
+    ...devEstate('channel_rest:\n  - {name: orders, public: true}\n', `${environmentYaml}extends: [../base]\n`),
+    'environments/base/r.yaml': 'channel_rest:\n  - {name: orders, service: client.get, url_path: /, security_name: crm}\n',
+    'environments/base/security.yaml': 'security:\n  - {name: crm, type: apikey}\n',
+  }
+  const { issues } = await compileFiles(files, { documents })
+  assert.deepEqual(placesOf(issues), ['PUBLIC_WITH_SECURITY dev/resources.yaml:2:28'])
+  assert.match(issues[0]?.message ?? '', /also names "security_name"/)
+})
+
 test('an overlay opens a channel whose base names its guard by an alias', async () => {
   const files = {
     ...devEstate(
