@@ -14,6 +14,11 @@ import { type Answer, bootMs, call, startServer, type TestServer } from './serve
 const testWithPostgresql = await testWith(postgresql)
 const testWithRedis = await testWith(redis)
 
+const credentials = {
+  PLUMB_SECRET_PARTNER_KEY: 'dev-partner-key',
+  PLUMB_SECRET_BACK_OFFICE_PASSWORD: 'dev-password',
+  PLUMB_SECRET_CRM_TOKEN: 'dev-crm-token',
+}
 const backOffice = { authorization: `Basic ${Buffer.from('back-office:dev-password').toString('base64')}` }
 const partner = { 'x-api-key': 'dev-partner-key' }
 const quote = {
@@ -44,7 +49,7 @@ describe('the sample estate', () => {
       '',
     ]
     await estate.save('environments/dev/locked.yaml', office.join('\n'))
-    server = await startServer({ command: 'dev', source: estate.directory })
+    server = await startServer({ command: 'dev', source: estate.directory, env: credentials })
     await server.ready()
   }, bootMs)
 
