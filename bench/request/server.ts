@@ -35,7 +35,11 @@ const servers: Record<string, () => Promise<number>> = {
       name: 'client.get',
       check: payload =>
         fits(payload) ? [] : (fits.errors ?? []).map(({ instancePath, message }) => ({ pointer: instancePath, message: message ?? '' })),
-      run: async () => ({ ...client }),
+      async run(unit) {
+        const result = { ...client }
+        unit.accept(result, 'client.get')
+        return result
+      },
       inputTypes: { client_id: 'integer' },
       deadlineMs: null,
       counters: { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } },

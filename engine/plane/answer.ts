@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { JsonObject } from '../../schema/json.ts'
 import { STATUS_CODES } from '../node-http.ts'
+import { resultJson } from '../service/errors.ts'
 import { isJsonType } from './media.ts'
 
 export interface Answer {
@@ -31,17 +32,15 @@ export function problemAnswer(
 }
 
 /**
- * What a service returned as an answer: undefined is 204; null, numbers, objects are JSON; text goes out as it is where the channel's
+ * What `service` returned as an answer: undefined is 204; null, numbers, objects are JSON; text goes out as it is where the channel's
  * content type is not JSON, and bytes always.
  * @throws TypeError for what JSON cannot hold (a cycle, a BigInt, a function)
  */
-export function resultAnswer(result: unknown, contentType: string): Answer {
+export function resultAnswer(result: unknown, contentType: string, service: string): Answer {
   if (result === undefined) return { status: 204, contentType: null, body: null }
   if (result instanceof Uint8Array) return { status: 200, contentType, body: result }
   if (typeof result === 'string' && !isJsonType(contentType)) return { status: 200, contentType, body: result }
-  const body: string | undefined = JSON.stringify(result)
-  if (body === undefined) throw new TypeError(`a ${typeof result} is not JSON`)
-  return { status: 200, contentType, body }
+  return { status: 200, contentType, body: resultJson(service, result) ?? null }
 }
 
 /**

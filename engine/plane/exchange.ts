@@ -4,12 +4,14 @@
 // A refusal is an answer like any other. What the caller no longer waits for (deadline passed, connection gone) is aborted, and
 // still counts as in flight until the service has settled.
 
+import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import type { Log, Resolve } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Generation } from '../generation/generation.ts'
 import { problemOf } from '../service/errors.ts'
+import type { ErrorFields } from '../service/service-log.ts'
 import type { RequestFacts, Unit } from '../service/unit.ts'
 import { type Answer, problemAnswer, resultAnswer, writeHead } from './answer.ts'
 import type { BodyReader, ChannelRequest } from './channel-request.ts'
@@ -24,7 +26,6 @@ import { type Gate, type Passage, passageOf, retryAfter } from './passage.ts'
 import { defaultMerging, payloadOf } from './payload.ts'
 import { HttpRequestFacts } from './request-facts.ts'
 import { type RequestHead, readHead } from './request-head.ts'
-import type { Route } from './route.ts'
 
 /** What the exchanges of one plane share. */
 export interface Surrounding {
@@ -36,6 +37,7 @@ export interface Surrounding {
   nextCorrelationId(): string
   isClosing(): boolean
   isExcused(error: unknown, generation: Generation): boolean
+  errorFields(error: unknown): ErrorFields
 }
 
 type Phase = 'receiving' | 'running' | 'answered'
@@ -88,6 +90,9 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   #aborting: AbortController | null = null
   #abortReason: Error | null = null
   #stopListening: (() => void) | null = null
+  #accepted: Answer | null = null
+  /** Failures that are in the log. */
+  #told: Set<unknown> | null = null
 
   constructor(surrounding: Surrounding, request: ChannelRequest, response: ServerResponse, open: OpenRequest[]) {
     this.#surrounding = surrounding
@@ -196,16 +201,23 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.deadlineAt = performance.now() + this.#timeoutMs
     this.#surrounding.deadlines.add(this)
     service.run(this, payload).then(
-      result => this.#succeed(result, route),
+      () => this.#succeed(),
       error => this.#fail(error),
     )
   }
 
-  #succeed(result: unknown, route: Route): void {
+  /** Called while the service still runs, so that a result no answer can be made of counts as its failure. */
+  accept(result: unknown, service: string): void {
+    if (this.#phase === 'running' && this.#passage?.kind === 'passed')
+      this.#accepted = resultAnswer(result, this.#passage.route.contentType, service)
+  }
+
+  #succeed(): void {
     this.#settle()
     if (this.#phase === 'answered') return
     try {
-      this.#answer(resultAnswer(result, route.contentType))
+      assert(this.#accepted !== null, 'a service that succeeds has its result accepted')
+      this.#answer(this.#accepted)
     } catch (error) {
       this.break(error)
     }
@@ -215,7 +227,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.#settle()
     if (this.#phase === 'answered') return
     const { status, problem, unmapped, headers } = problemOf(error)
-    if (unmapped) this.#log(error, 'A service failed')
+    if (unmapped && this.isNews(error)) this.#log(error, 'A service failed')
     const live = this.#live
     const isExcused = status >= 502 && status <= 504 && live !== null && this.#surrounding.isExcused(error, live)
     try {
@@ -232,8 +244,16 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     if (this.#phase !== 'answered') this.#refuse(500, null)
   }
 
+  isNews(failure: unknown): boolean {
+    this.#told ??= new Set()
+    return this.#told.size < this.#told.add(failure).size
+  }
+
   #log(error: unknown, message: string): void {
-    this.#surrounding.log.error({ cid: this.cid, channel: this.#channel, err: error }, message)
+    const { log, errorFields } = this.#surrounding
+    const service = this.#passage?.kind === 'passed' ? { service: this.#passage.service.name } : {}
+    const err = errorFields(error)
+    log.error({ ...service, channel: this.channel, cid: this.cid, err }, `${message}: ${err.message}`)
   }
 
   #settle(): void {
@@ -290,7 +310,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.#leaveConnection()
     if (this.#passage?.kind === 'built in') return
     const now = performance.now()
-    this.#surrounding.counters.count(this.#live, this.#channel, {
+    this.#surrounding.counters.count(this.#live, this.channel, {
       status,
       elapsedMs: now - this.#startedAt,
       excused: isExcused,
@@ -362,7 +382,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     return this.#passage === null || this.#passage.kind === 'built in' ? null : this.#passage.generation
   }
 
-  get #channel(): string | null {
+  get channel(): string | null {
     return this.#passage === null || this.#passage.kind === 'built in' ? null : (this.#passage.route?.ref ?? null)
   }
 

@@ -7,6 +7,8 @@ import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Generation } from '../generation/generation.ts'
 import { createServer } from '../node-http.ts'
+import { type ErrorFields, errorFields } from '../service/service-log.ts'
+import { SourceMaps } from '../service/source-map.ts'
 import { problemAnswer, rawAnswer } from './answer.ts'
 import { ChannelRequest } from './channel-request.ts'
 import { Connections } from './connections.ts'
@@ -26,6 +28,8 @@ export interface PlaneOptions {
   degraded?(): number
   /** Whether a 502, 503 or 504 tells of a far end that no change touched, so that probation must not count it; never where absent. */
   isExcused?(error: unknown, generation: Generation): boolean
+  /** An error as the log has it, in places of the authors' files; where absent, in those of the code that runs. */
+  errorFields?(error: unknown): ErrorFields
 }
 
 export type Place = { readonly fd: number } | { readonly port: number; readonly host: string }
@@ -78,6 +82,7 @@ class HttpPlane implements Plane {
       nextCorrelationId: createCorrelationIds(),
       isClosing: () => this.#isClosing,
       isExcused: (error, generation) => options.isExcused?.(error, generation) ?? false,
+      errorFields: error => options.errorFields?.(error) ?? errorFields(error, new SourceMaps()),
     }
     this.#server = this.#createServer()
   }

@@ -52,6 +52,8 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
   const leave = live.enter()
   try {
     const signal = AbortSignal.any([aborting.signal, live.signal])
+    const told = new Set<unknown>()
+    let accepted: string | undefined
     const work = view.run(
       {
         cid,
@@ -61,13 +63,18 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
         resolve: ref => live.resolve(ref),
         request: null,
         depth: 0,
+        channel: null,
+        accept: (result, service) => {
+          accepted = resultJson(service, result)
+        },
+        isNews: failure => told.size < told.add(failure).size,
       },
       invocation.payload,
     )
-    const payload = await Promise.race([work, aborted(signal)])
+    await Promise.race([work, aborted(signal)])
     return {
       kind: 'answered',
-      payload: JSON.parse(resultJson(invocation.service, payload) ?? 'null'),
+      payload: JSON.parse(accepted ?? 'null'),
       elapsedMs: elapsed(),
       generation: live.number,
     }

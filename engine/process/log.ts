@@ -29,7 +29,13 @@ const redacted = [
 
 export function createLog({ process: name, human }: LogOptions): Log {
   const log = pino(
-    { level: process.env.PLUMB_LOG_LEVEL ?? 'info', base: { process: name }, redact: { paths: redacted, censor: '***' } },
+    {
+      level: process.env.PLUMB_LOG_LEVEL ?? 'info',
+      base: { process: name },
+      redact: { paths: redacted, censor: '***' },
+      // An error that comes as data says itself what its type is; pino would say "Object".
+      serializers: { err: error => (error instanceof Error ? pino.stdSerializers.err(error) : error) },
+    },
     human ? { write: writePlain } : pino.destination({ dest: 1, sync: false, minLength: 0 }),
   )
   return {

@@ -44,16 +44,15 @@ const worker = startWorker({
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
 // A promise that service code let go of must not end the calls of others.
-process.on('unhandledRejection', reason =>
-  log.error({ err: { stack: worker.stackOf(reason) } }, 'Service code let go of a promise that was rejected'),
-)
+process.on('unhandledRejection', reason => {
+  const fields = worker.strayFields(reason)
+  log.error(fields, `${codeOf(fields)} let go of a promise that was rejected: ${fields.err.message}`)
+})
 process.on('uncaughtException', error => {
   known = true
   blameRunning('threw outside of a call')
-  log.error(
-    { err: { message: error.message, stack: worker.stackOf(error) } },
-    'This worker ends and is replaced, as service code threw outside of a call',
-  )
+  const fields = worker.strayFields(error)
+  log.error(fields, `This worker ends and is replaced, as ${codeOf(fields)} threw outside of a call: ${fields.err.message}`)
   process.exit(70)
 })
 process.on('exit', () => {
@@ -64,6 +63,12 @@ function end(): void {
   if (ending) return process.exit(0)
   ending = true
   void worker.close(graceMs).finally(() => process.exit(0))
+}
+
+function codeOf({ service, path, began }: ReturnType<typeof worker.strayFields>): string {
+  if (service !== undefined) return `Service "${service}"`
+  if (path !== undefined) return `Code of "${path}"`
+  return began === undefined ? 'Code' : `Code of "${began}" or another service`
 }
 
 function blameRunning(reason: string): void {

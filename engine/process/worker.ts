@@ -20,6 +20,7 @@ import { channelRow } from '../plane/channel.ts'
 import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
 import { createServiceRuntime } from '../service/runtime.ts'
+import type { ErrorFields } from '../service/service-log.ts'
 import { invokeService, pingConnection } from './calls.ts'
 import { guarded } from './guard.ts'
 import { healthOf } from './health.ts'
@@ -46,8 +47,8 @@ export interface RunningWorker {
   close(graceMs: number): Promise<void>
   /** Services that run at this instant or ran last, for the blame of a sudden end. */
   running(): string | null
-  /** The stack of what was thrown, in TypeScript places. */
-  stackOf(error: unknown): string
+  /** What the log has of what was thrown outside of a call; where its service is not known, the one that began last. */
+  strayFields(error: unknown): { readonly err: ErrorFields; readonly service?: string; readonly path?: string; readonly began?: string }
 }
 
 const retryMs = 50
@@ -107,13 +108,17 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     log,
     degraded: () => held.slots.live?.degraded().length ?? 0,
     isExcused: (error, generation) => held.isExcused(error, generation),
+    errorFields: error => runtime.errorFields(error),
   })
   const reports = setInterval(report, reportMs)
   void stayConnected()
 
   return {
     running: () => lastRun,
-    stackOf: error => runtime.mapStack(error),
+    strayFields(error) {
+      const fields = runtime.strayFields(error)
+      return fields.path !== undefined || lastRun === null ? fields : { ...fields, began: lastRun }
+    },
     async close(graceMs) {
       closing = true
       clearInterval(reports)

@@ -1,8 +1,9 @@
-// The parts of node that reach beyond a module instance, as that instance sees them: `process`, its timers, diagnostics
-// channels. All other builtins are node's own.
+// The parts of node that reach beyond a module instance, as that instance sees them: `process`, `console`, its timers,
+// diagnostics channels. All other builtins are node's own.
 
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { createRequire, isBuiltin } from 'node:module'
+import { createConsole, type OnPrint } from './console.ts'
 import type { Held, Holdings } from './holdings.ts'
 import { createListenerMethods, isListenerMethod } from './listeners.ts'
 import { createTimers } from './timers.ts'
@@ -19,6 +20,7 @@ export interface Builtins {
 /** Names of `Builtins.globals`, in the order of the wrapper's parameters. */
 export const globalNames = [
   'process',
+  'console',
   'setTimeout',
   'setInterval',
   'setImmediate',
@@ -27,12 +29,13 @@ export const globalNames = [
   'clearImmediate',
 ] as const
 
-export function createBuiltins(holdings: Holdings): Builtins {
+export function createBuiltins(holdings: Holdings, onPrint: OnPrint): Builtins {
   const { timers, promises } = createTimers(holdings)
   const tracked = new Map<string, unknown>()
 
   const makers: Readonly<Record<string, () => unknown>> = {
     process: () => createProcess(holdings),
+    console: () => createConsole(holdings.path, onPrint),
     timers: () => ({ ...timers, promises }),
     'timers/promises': () => promises,
     diagnostics_channel: () => createChannels(holdings),
@@ -49,7 +52,7 @@ export function createBuiltins(holdings: Holdings): Builtins {
   }
 
   return {
-    globals: { process: builtin('process'), ...timers },
+    globals: { process: builtin('process'), console: builtin('console'), ...timers },
     require: specifier => (isBuiltin(specifier) ? builtin(specifier.replace(/^node:/, '')) : undefined),
   }
 }

@@ -37,6 +37,18 @@ export class DerivedUnit implements Unit {
     return this.#outer.request
   }
 
+  get channel(): string | null {
+    return this.#outer.channel
+  }
+
+  accept(): void {
+    // Whoever made the inner call has the result as it is.
+  }
+
+  isNews(failure: unknown): boolean {
+    return this.#outer.isNews(failure)
+  }
+
   resolve(ref: Ref): unknown {
     return this.#outer.resolve(ref)
   }

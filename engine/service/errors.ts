@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import { STATUS_CODES } from '../node-http.ts'
 import { connectionFailureOf } from './connection-failure.ts'
+import { described } from './described.ts'
 import { ServiceError } from './sdk.ts'
 
 export interface ProblemAnswer {
@@ -52,17 +53,27 @@ export class InvokeError extends Error {
 
 /**
  * A service's result as JSON text; undefined where it returned nothing.
- * @throws TypeError naming the service where the result holds a BigInt, a cycle, or something that refuses
+ * @throws TypeError naming the service and what it returned where that is no JSON: a function, or what holds a BigInt, a cycle, or
+ * something that refuses
  */
 export function resultJson(service: string, result: unknown): string | undefined {
+  let json: string | undefined
   try {
-    return JSON.stringify(result)
+    json = JSON.stringify(result)
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error)
-    throw new TypeError(`Cannot answer with the result of service "${service}" as it cannot be written as JSON: ${reason}`, {
-      cause: error,
-    })
+    throw noJson(service, { result, cause: error, reason: error instanceof Error ? error.message : described(error) })
   }
+  if (json === undefined && result !== undefined) throw noJson(service, { result, reason: 'it has no form there' })
+  return json
+}
+
+function noJson(service: string, { result, reason, cause }: { result: unknown; reason: string; cause?: unknown }): TypeError {
+  // V8 draws a cycle over several lines.
+  const why = reason.replace(/\s*\n[\s|]*/g, ' ')
+  return new TypeError(
+    `Cannot answer with the result of service "${service}" as it cannot be written as JSON: it returned ${described(result)}, and ${why}`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
 function answerOf(error: ServiceError): ProblemAnswer {

@@ -1,7 +1,6 @@
 // A service that is loaded: its code, its models, and what is counted of its calls. Shared by the generations that agree on
 // it; `createView` makes what one generation sees.
 
-import { messageOf } from '../../adapters/redact.ts'
 import type { Model } from '../../schema/model.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { ContextOwner, MakeContext } from './context.ts'
@@ -19,17 +18,18 @@ const firstCalls = 5
 
 export interface Made extends Pick<ServiceLogOptions, 'log'> {
   readonly name: string
+  /** The file that declares it. */
+  readonly path: string
   readonly loaded: LoadedModule
   readonly service: Service
   readonly input: Model | null
   readonly inputTypes: Readonly<Record<string, string>>
   readonly makeContext: MakeContext
-  /** Errors that were logged, so that one that passes through several services is logged once. */
-  readonly seen: WeakSet<object>
 }
 
 export class ServiceInstance implements ServiceView, ContextOwner {
   readonly name: string
+  readonly path: string
   readonly inputTypes: Readonly<Record<string, string>>
   readonly deadlineMs: number | null
   readonly holdings: Holdings
@@ -41,6 +41,7 @@ export class ServiceInstance implements ServiceView, ContextOwner {
 
   constructor(made: Made) {
     this.name = made.name
+    this.path = made.path
     this.inputTypes = made.inputTypes
     this.deadlineMs = made.service.deadlineMs
     this.holdings = made.loaded.holdings
@@ -58,9 +59,12 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     this.#running++
     let isUnmapped = false
     try {
-      if (deadlineMs !== null && performance.now() + deadlineMs < unit.deadlineAt)
-        return await runWithin(deadlineMs, unit, inner => made.service.handle(payload, made.makeContext(inner, this)))
-      return await made.service.handle(payload, made.makeContext(unit, this))
+      const result =
+        deadlineMs !== null && performance.now() + deadlineMs < unit.deadlineAt
+          ? await runWithin(deadlineMs, unit, inner => made.service.handle(payload, made.makeContext(inner, this)))
+          : await made.service.handle(payload, made.makeContext(unit, this))
+      unit.accept(result, this.name)
+      return result
     } catch (error) {
       isUnmapped = this.#noteFailure(made, unit, error)
       throw error
@@ -86,14 +90,16 @@ export class ServiceInstance implements ServiceView, ContextOwner {
   }
 
   /** Whether it is the service's own fault; those, and connections that failed, are written to the log. */
-  #noteFailure({ log, loaded, seen }: Made, unit: Unit, error: unknown): boolean {
+  #noteFailure({ log, loaded }: Made, unit: Unit, error: unknown): boolean {
     const { unmapped, status } = problemOf(error)
-    const where = { service: this.name, cid: unit.cid }
     // What ends because the call was ended is no fault.
     if (unmapped && unit.signal.aborted) return false
-    if (unmapped && isFirstSight(error, seen))
-      log.error({ ...where, err: errorFields(error, loaded.maps()) }, `Service "${this.name}" failed: ${messageOf(error)}`)
-    else if (status === 503) log.warn({ ...where, reason: messageOf(error) }, `Service "${this.name}" answered 503`)
+    if (!unmapped && status !== 503) return false
+    const { cid, channel } = unit
+    const where = { service: this.name, ...(channel === null ? {} : { channel }), cid }
+    const err = errorFields(error, loaded.maps())
+    if (!unmapped) log.warn({ ...where, reason: err.message }, `Service "${this.name}" answered 503`)
+    else if (unit.isNews(error)) log.error({ ...where, err }, `Service "${this.name}" failed: ${err.message}`)
     return unmapped
   }
 
@@ -107,13 +113,6 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     counters.calls++
     counters.unmapped += by
   }
-}
-
-function isFirstSight(error: unknown, seen: WeakSet<object>): boolean {
-  if (typeof error !== 'object' || error === null) return true
-  if (seen.has(error)) return false
-  seen.add(error)
-  return true
 }
 
 /** Runs under a deadline sooner than the unit's own: its signal is aborted then, and the answer no longer waited for. */

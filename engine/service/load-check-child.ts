@@ -31,7 +31,7 @@ tell({ kind: 'done' })
 exit.call(own, 0)
 
 async function checkAll({ services, modules, dependencies }: ChildRequest): Promise<void> {
-  const loader = new Loader({ fileName: path => `/${path}`, onLeft: () => null, onStray })
+  const loader = new Loader({ fileName: path => `/${path}`, onLeft: () => null, onPrint: () => null, onStray })
   // A function, as it needs the loader that it is given to.
   function onStray(_path: string, what: string, error: unknown): void {
     reportAs('SERVICE_LOAD_REJECTED', error, `a ${what} it started throws: ${messageOf(error)}`)

@@ -10,6 +10,7 @@ import { messageOf } from '../../adapters/redact.ts'
 import { digestOf } from '../../schema/digest.ts'
 import type { Module } from '../../schema/resource.ts'
 import { type Builtins, createBuiltins, globalNames } from './builtins.ts'
+import type { OnPrint } from './console.ts'
 import { type Held, Holdings, type OnStray } from './holdings.ts'
 import { type Leak, LeakWatch } from './leak-watch.ts'
 import { loadErrorOf } from './load-error.ts'
@@ -26,6 +27,7 @@ export interface LoaderOptions {
   onLeft(path: string, left: readonly string[]): void
   /** Told what a timer's callback threw. */
   onStray: OnStray
+  onPrint: OnPrint
 }
 
 /** A file with all it imports. */
@@ -204,7 +206,7 @@ export class Loader {
     const { module: compiled, file } = instance
     const module = { exports: {} as Record<string, unknown>, loaded: false, id: compiled.path, filename: file } // filled by the code itself
     const holdings = new Holdings(compiled.path, this.#options.onStray)
-    const builtins = createBuiltins(holdings)
+    const builtins = createBuiltins(holdings, this.#options.onPrint)
     const { alive, forget } = this.#watch.watch(compiled.path)
     instance.evaluation = { module, holdings, forget }
     try {

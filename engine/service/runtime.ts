@@ -1,7 +1,6 @@
 // Services as a kind of resource: prepare loads the code, views run it, close lets it go.
 
 import type { Adapter, Log } from '../../adapters/port.ts'
-import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { compileModel, type Model, topLevelTypes } from '../../schema/model.ts'
@@ -12,7 +11,7 @@ import { requireService } from './exported.ts'
 import { ServiceInstance } from './instance.ts'
 import type { Leak } from './leak-watch.ts'
 import { type Closure, type LoadedModule, Loader } from './load.ts'
-import { errorFields } from './service-log.ts'
+import { type ErrorFields, errorFields } from './service-log.ts'
 import { type ServiceSpec, serviceSpecOf } from './spec.ts'
 import type { ServiceView } from './unit.ts'
 
@@ -40,8 +39,10 @@ export interface ServiceRuntime {
   uncollected(): number
   /** Module instances in use. */
   readonly moduleCount: number
-  /** The stack of an error with places in service code given in TypeScript. */
-  mapStack(error: unknown): string
+  /** An error as the log has it, in places of the authors' files. */
+  errorFields(error: unknown): ErrorFields
+  /** What the log has of an error outside of any call: its fields, and the service whose code it came through, where that is known. */
+  strayFields(error: unknown): { readonly err: ErrorFields; readonly service?: string; readonly path?: string }
 }
 
 export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRuntime {
@@ -50,19 +51,31 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     fileName: options.fileName,
     inlineMaps: options.inlineMaps ?? false,
     onLeft: (path, left) =>
-      log.warn({ path, left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
-    onStray: (path, what, error) =>
-      log.error({ path, err: errorFields(error, loader.maps) }, `Code of "${path}" threw in a ${what}: ${messageOf(error)}`),
+      log.warn({ ...placeOf(path), left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
+    onStray(path, what, error) {
+      const err = errorFields(error, loader.maps)
+      log.error({ ...placeOf(path), err }, `Code of "${path}" threw in a ${what}: ${err.message}`)
+    },
+    onPrint: (path, level, text) => log[level](placeOf(path), text),
   })
   const makeContext = createContexts({ log, clients })
   const models = createModels()
-  const seen = new WeakSet<object>()
+  const byPath = new Map<string, Set<ServiceInstance>>()
+
+  /** A file, and the services it declares. */
+  function placeOf(path: string): { readonly service?: string; readonly path: string } {
+    const names = new Set([...(byPath.get(path) ?? [])].map(({ name }) => name))
+    return names.size === 0 ? { path } : { service: [...names].join(', '), path }
+  }
 
   function made(name: string, spec: ServiceSpec, loaded: LoadedModule): ServiceInstance {
     try {
       const service = requireService(loaded.exports, { name, path: spec.path, exportName: spec.exportName })
       const { input, inputTypes } = models(spec.input)
-      return new ServiceInstance({ name, loaded, service, input, inputTypes, makeContext, seen, log })
+      const { path } = spec
+      const instance = new ServiceInstance({ name, path, loaded, service, input, inputTypes, makeContext, log })
+      byPath.set(path, (byPath.get(path) ?? new Set()).add(instance))
+      return instance
     } catch (error) {
       loaded.release()
       throw error
@@ -78,14 +91,24 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
         return loaded instanceof Promise ? loaded.then(late => made(resource.name, spec, late)) : made(resource.name, spec, loaded)
       },
       drain: instance => instance.whenIdle(),
-      close: instance => instance.close(),
+      close(instance) {
+        const { path } = instance
+        byPath.get(path)?.delete(instance)
+        if (byPath.get(path)?.size === 0) byPath.delete(path)
+        instance.close()
+      },
     },
     leaks: () => loader.leaks(),
     uncollected: () => loader.leaks().reduce((total, leak) => total + leak.count, 0),
     get moduleCount() {
       return loader.instanceCount
     },
-    mapStack: error => loader.maps.mapStack(error),
+    errorFields: error => errorFields(error, loader.maps),
+    strayFields(error) {
+      const places = loader.maps.placesOf(error)
+      const place = places.find(({ path }) => byPath.has(path)) ?? places[0]
+      return { ...(place && placeOf(place.path)), err: errorFields(error, loader.maps) }
+    },
   }
 }
 

@@ -1,6 +1,8 @@
 // The log a service writes to: the server's, with the service's name and the correlation id on every line.
 
 import type { Log } from '../../adapters/port.ts'
+import { messageOf } from '../../adapters/redact.ts'
+import { described } from './described.ts'
 import type { ServiceLog } from './sdk.ts'
 import type { SourceMaps } from './source-map.ts'
 
@@ -56,10 +58,37 @@ function printable(fields: object, owner: ServiceLogOptions['owner']): Record<st
   return clean
 }
 
-export function errorFields(error: unknown, maps: SourceMaps): Record<string, unknown> {
-  const stack = maps.mapStack(error)
-  if (!(error instanceof Error)) return { message: stack }
+export interface ErrorFields extends Record<string, unknown> {
+  /** Its class; what is no error has none. */
+  readonly type?: string
+  readonly message: string
+  readonly stack?: string
+}
+
+/** An error as the log has it, in places of the author's files. Of what else it carries nothing is kept: it may be anything. */
+export function errorFields(error: unknown, maps: SourceMaps): ErrorFields {
+  if (!(error instanceof Error))
+    // An error of another realm is none here, and has a stack all the same.
+    return hasStack(error)
+      ? { message: `It threw ${described(error)}`, stack: maps.mapStack(error) }
+      : { message: `It threw ${described(error)}; throw an Error, which tells its place` }
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
-  const cause = error.cause instanceof Error ? { cause: maps.mapStack(error.cause) } : {}
-  return { name: error.name, message: error.message, ...code, stack, ...cause }
+  const cause = error.cause === undefined ? {} : { cause: causeOf(error.cause, maps) }
+  const parts = error instanceof AggregateError ? { errors: error.errors.map(part => causeOf(part, maps)) } : {}
+  return {
+    type: error.constructor.name || error.name,
+    message: messageOf(error),
+    ...code,
+    stack: maps.mapStack(error),
+    ...cause,
+    ...parts,
+  }
+}
+
+function hasStack(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'stack' in value && typeof value.stack === 'string'
+}
+
+function causeOf(cause: unknown, maps: SourceMaps): string {
+  return cause instanceof Error ? maps.mapStack(cause) : described(cause)
 }

@@ -52,11 +52,14 @@ export class SourceMaps {
 
   /** The nearest place in service code that `error` came through; undefined where there is none. */
   originOf(error: unknown): CodePosition | undefined {
-    for (const frame of framesOf(error)) {
-      const position = this.positionOf(frame.file, frame.line, frame.column)
-      if (position !== undefined) return position
-    }
-    return undefined
+    return this.placesOf(error)[0]
+  }
+
+  /** The places in service code that `error` came through, nearest first. */
+  placesOf(error: unknown): readonly CodePosition[] {
+    return framesOf(error)
+      .map(({ file, line, column }) => this.positionOf(file, line, column))
+      .filter(position => position !== undefined)
   }
 
   /** The stack with every place in service code given in TypeScript; what is no error is described. */

@@ -20,6 +20,15 @@ export interface Unit {
   readonly request: RequestFacts | null
   /** How many services called each other to get here; 0 for the first. */
   readonly depth: number
+  /** Ref of the channel it came by; null where it came by none. */
+  readonly channel: string | null
+  /**
+   * Takes what its service returned as its answer.
+   * @throws TypeError where no answer can be made of it, which is the service's failure like any other
+   */
+  accept(result: unknown, service: string): void
+  /** Whether `failure` is new to it, once: each goes into the log once, however many services it passes through. */
+  isNews(failure: unknown): boolean
 }
 
 /** What a generation sees of a service. */
@@ -28,7 +37,8 @@ export interface ServiceView {
   /** Problems of a payload with the service's input model, empty where it fits or where there is no model. */
   check(payload: unknown): readonly { readonly pointer: string; readonly message: string }[]
   /**
-   * Runs the service on a payload that was checked. Rejects with what the service threw; errors that map to a status carry it.
+   * Runs the service on a payload that was checked, and has `unit` accept what it returned. Rejects with what the service threw, or
+   * the unit did not accept; errors that map to a status carry it.
    * Counts as in flight until it settles, also after the signal was aborted.
    */
   run(unit: Unit, payload: unknown): Promise<unknown>
@@ -42,7 +52,7 @@ export interface ServiceView {
 /** Calls that ended, since the instance behind the view was made. */
 export interface ServiceCounters {
   readonly calls: number
-  /** Of those, how many threw what maps to no status. */
+  /** Of those, how many threw what maps to no status, or returned what no answer can be made of. */
   readonly unmapped: number
   /** The same of the first 5 calls, by which a new version is judged. */
   readonly first: { readonly calls: number; readonly unmapped: number }

@@ -290,6 +290,7 @@ test.each(['/cycle', '/split', '/throws'])('%s answers 500 without a word of why
   assert.equal(answer.headers.get('x-evil'), null)
   assert.doesNotMatch(text, /hunter2|at .*\.ts|BigInt/)
   assert.equal(JSON.parse(text).title, 'Internal Server Error')
+  assert.equal(JSON.parse(text).detail, path === '/split' ? undefined : 'The service failed; the log has the reason under this cid')
 })
 
 test('Path and query parameters arrive converted to what the service declares', async () => {

@@ -36,7 +36,11 @@ export function serviceOf(run: (payload: unknown, unit: Unit) => unknown, rest: 
   return {
     name: 'test.service',
     check: () => [],
-    run: async (unit, payload) => run(payload, unit),
+    async run(unit, payload) {
+      const result = await run(payload, unit)
+      unit.accept(result, 'test.service')
+      return result
+    },
     inputTypes: {},
     deadlineMs: null,
     counters: uncounted,

@@ -74,8 +74,31 @@ test('an error class bears its name, and keeps the cause', () => {
 test('resultJson() names the service and the reason where a result is no JSON', () => {
   const loop: Record<string, unknown> = {}
   loop.self = loop
-  assert.throws(() => resultJson('client.get', { n: 1n }), /service "client\.get" as it cannot be written as JSON: .*BigInt/)
-  assert.throws(() => resultJson('client.get', loop), /service "client\.get" .*circular/)
+  for (const [result, told] of [
+    [{ n: 1n }, /it returned an object with the field n, and Do not know how to serialize a BigInt$/],
+    [loop, /an object with the .*, and Converting circular structure to JSON.* property '\w+' closes the circle$/],
+    [() => 1, /it returned a function, and it has no form there$/],
+    [Symbol('x'), /it returned a symbol, and /],
+    [[1, 2n], /it returned an array of 2, and .*BigInt/],
+    [{ toJSON: () => undefined }, /it returned an object with the field toJSON, and it has no form there$/],
+    [
+      {
+        toJSON() {
+          throw new Error('not ready')
+        },
+      },
+      /it returned an object with the field toJSON, and not ready$/,
+    ],
+  ] as const)
+    assert.throws(
+      () => resultJson('client.get', result),
+      error => {
+        assert.ok(error instanceof TypeError)
+        assert.match(error.message, /^Cannot answer with the result of service "client\.get" as it cannot be written as JSON: /)
+        assert.match(error.message, told)
+        return true
+      },
+    )
   assert.equal(resultJson('client.get', undefined), undefined)
   assert.equal(resultJson('client.get', { a: 1 }), '{"a":1}')
 })

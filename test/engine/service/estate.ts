@@ -115,6 +115,7 @@ function declaredService(name: string, spec: JsonObject): Declared {
 
 /** A unit of work that sees `views` by ref. */
 export function unitOf(views: Readonly<Record<string, unknown>> = {}, given: Partial<Unit> = {}): Unit {
+  const told = new Set<unknown>()
   return {
     cid: 'cid-1',
     generation: 1,
@@ -123,6 +124,9 @@ export function unitOf(views: Readonly<Record<string, unknown>> = {}, given: Par
     resolve: ref => views[ref],
     request: null,
     depth: 0,
+    channel: null,
+    accept: () => undefined,
+    isNews: failure => told.size < told.add(failure).size,
     ...given,
   }
 }

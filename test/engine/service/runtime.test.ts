@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { DeadlineError } from '../../../engine/generation/deadline.ts'
-import { InvokeError, problemOf } from '../../../engine/service/errors.ts'
+import { InvokeError, problemOf, resultJson } from '../../../engine/service/errors.ts'
 import { Secret } from '../../../schema/secret.ts'
 import { createTestRuntime, echo, unitOf } from './estate.ts'
 
@@ -49,6 +49,133 @@ test('run() logs an unmapped error once, with its place in TypeScript', async ()
   assert.match(JSON.stringify(runtime.lines[0]?.fields), /services\/echo\.ts:4:/)
   inner.close()
   outer.close()
+})
+
+test('run() logs an error that several units fail with once for each of them', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({
+    [path]: echo('return connecting', "const connecting = Promise.reject(new Error('no')).catch(e => e)"),
+  })
+  const thrower = await runtime.load({ 'services/thrower.ts': echo('throw await ctx.invoke("echo", {})') })
+  for (const cid of ['one', 'two']) await assert.rejects(thrower.run(unitOf({ 'service/echo': service }, { cid }), {}))
+  assert.deepEqual(
+    runtime.lines.map(({ fields }) => fields.cid),
+    ['one', 'two'],
+  )
+  service.close()
+  thrower.close()
+})
+
+for (const [what, body, type, told] of [
+  ['an error of a class of its own', 'throw new Refused("no")', 'Refused', 'no'],
+  ['an error with a cause', 'throw new Error("no", { cause: new Refused("inner") })', 'Error', 'no'],
+  ['an AggregateError', 'await Promise.any([Promise.reject(new Refused("a"))])', 'AggregateError', 'All promises were rejected'],
+  ['a string', 'throw "no"', undefined, 'It threw the string "no"; throw an Error, which tells its place'],
+  ['undefined', 'throw undefined', undefined, 'It threw undefined; throw an Error, which tells its place'],
+  ['null', 'throw null', undefined, 'It threw null; throw an Error, which tells its place'],
+  ['a number', 'throw 7', undefined, 'It threw the number 7; throw an Error, which tells its place'],
+  [
+    'an object, whose values are not told',
+    'throw Object.assign(Object.create(null), { password: "hunter2" })',
+    undefined,
+    'It threw an object with the field password; throw an Error, which tells its place',
+  ],
+  [
+    'an object that refuses',
+    'throw new Proxy({}, { ownKeys() { throw new Error("no") } })',
+    undefined,
+    'It threw an object; throw an Error, which tells its place',
+  ],
+  [
+    'an error of another realm',
+    'throw runInNewContext("new TypeError(1)")',
+    undefined,
+    'It threw an object of class TypeError without fields',
+  ],
+  [
+    'process.exit()',
+    'process.exit(1)',
+    'Error',
+    'Cannot call process.exit() as the process serves other services too: throw an error instead',
+  ],
+] as const)
+  test(`run() of a service that fails with ${what} counts and logs it once, by its type`, async () => {
+    const runtime = createTestRuntime()
+    const service = await runtime.load({
+      [path]: echo(`\n${body}`, "import { runInNewContext } from 'node:vm'\nclass Refused extends Error {}"),
+    })
+    await service.run(unitOf({}, { channel: 'channel_rest/echo' }), {}).then(
+      () => assert.fail('it failed'),
+      error => assert.equal(problemOf(error).unmapped, true),
+    )
+    assert.deepEqual(service.counters.first, { calls: 1, unmapped: 1 })
+    assert.equal(runtime.lines.length, 1)
+    const { level, fields, message } = runtime.lines[0] ?? assert.fail()
+    const { service: name, channel, cid, err } = fields as Record<string, string> & { err: Record<string, string> } // as instance.ts writes it
+    assert.deepEqual([level, name, channel, cid], ['error', 'test.echo', 'channel_rest/echo', 'cid-1'])
+    assert.deepEqual([err.type, err.message, message], [type, told, `Service "test.echo" failed: ${told}`])
+    assert.doesNotMatch(JSON.stringify(fields), /hunter2/)
+    service.close()
+  })
+
+test('run() of a service whose result its unit does not accept fails as if it had thrown', async () => {
+  const runtime = createTestRuntime()
+  const service = await runtime.load({ [path]: echo('return request') })
+  const accept = (result: unknown, name: string) => void resultJson(name, result)
+  for (const payload of [1, 1n, 2, 2n]) await service.run(unitOf({}, { accept }), payload).catch(() => null)
+  assert.deepEqual(service.counters, { calls: 4, unmapped: 2, first: { calls: 4, unmapped: 2 } })
+  assert.deepEqual(
+    runtime.lines.map(({ fields }) => fields.service),
+    ['test.echo', 'test.echo'],
+  )
+  // What services give each other need not be JSON.
+  const outer = await runtime.load({ 'services/outer.ts': echo("return (await ctx.invoke('inner', 7n)) === 7n") })
+  assert.equal(await outer.run(unitOf({ 'service/inner': service }, { accept }), {}), true)
+  service.close()
+  outer.close()
+})
+
+test('console prints lines of the log that name the file and its service', async () => {
+  const runtime = createTestRuntime()
+  const files = {
+    [path]: echo(
+      "console.log('a %s', 'b', { c: 1 }); console.warn('w\\n'); console.error('e'); console.table([1]); nodeConsole.info('n'); deep()",
+      "import { deep } from './deep.ts'\nimport nodeConsole from 'node:console'",
+    ),
+    'services/deep.ts': 'export function deep() { console.debug("deep") }',
+  }
+  const service = await runtime.load(files)
+  await service.run(unitOf(), {})
+  const own = { service: 'test.echo', path }
+  assert.deepEqual(
+    runtime.lines.map(({ level, fields, message }) => [level, fields, message.split('\n')[0]]),
+    [
+      ['info', own, 'a b { c: 1 }'],
+      ['warn', own, 'w'],
+      ['error', own, 'e'],
+      ['info', own, '┌─────────┬────────┐'],
+      ['info', own, 'n'],
+      ['info', { path: 'services/deep.ts' }, 'deep'],
+    ],
+  )
+  service.close()
+})
+
+test('strayFields() names the service whose code an error came through, the nearest file where none declares one', async () => {
+  const runtime = createTestRuntime()
+  const fails = "export function fail() { return new Error('lost') }"
+  const service = await runtime.load({
+    [path]: echo('return fail()', "import { fail } from './fail.ts'"),
+    'services/fail.ts': fails,
+  })
+  const error = await service.run(unitOf(), {})
+  const { err, ...place } = runtime.strayFields(error)
+  assert.deepEqual(place, { service: 'test.echo', path })
+  assert.deepEqual([err.type, err.message], ['Error', 'lost'])
+  assert.match(err.stack ?? '', /services\/fail\.ts:1:/)
+  assert.deepEqual(Object.keys(runtime.strayFields('lost')), ['err'])
+  await runtime.adapter.close(service)
+  assert.equal(runtime.strayFields(error).service, undefined)
 })
 
 test('counters judge a service by its first five calls', async () => {
