@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import type { JsonObject } from '../schema/json.ts'
+import { wholeNumber } from './arguments.ts'
 import { tellOutcome } from './outcome.ts'
 import { withProgress } from './progress.ts'
-import { type Shared, talksToServer, withServer } from './run.ts'
+import { CommandError, exit, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly confirmDeletes?: string
@@ -16,12 +17,21 @@ export function applyCommand(): Command {
     .option('--confirm-deletes <n>', 'the number of deletes, where the plan has more than its budget')
     .addHelpText('after', '\nExamples:\n  plumb apply 01JD4T5Q\n  plumb apply . --confirm-deletes 12')
     .action((target: string, options: Options) =>
-      withServer(options, async client => {
-        const confirm: JsonObject = options.confirmDeletes ? { confirmDeletes: Number(options.confirmDeletes) } : {}
-        const work = existsSync(target)
-          ? client.post('apply', { files: await (await import('./upload.ts')).filesOf(target), ...confirm })
-          : client.post(`plans/${encodeURIComponent(target)}/apply`, confirm)
-        return tellOutcome(await withProgress('Applying', work), options)
-      }),
+      withInput(
+        options,
+        () => readWanted(target, options),
+        async (client, { path, body }) => tellOutcome(await withProgress('Applying', client.post(path, body)), options),
+      ),
     )
+}
+
+async function readWanted(target: string, { confirmDeletes }: Options): Promise<{ readonly path: string; readonly body: JsonObject }> {
+  const confirm: JsonObject =
+    confirmDeletes === undefined ? {} : { confirmDeletes: wholeNumber('--confirm-deletes', confirmDeletes, { min: 0 }) }
+  if (existsSync(target)) return { path: 'apply', body: { files: await (await import('./upload.ts')).filesOf(target), ...confirm } }
+  if (/^[A-Za-z0-9][\w-]*$/.test(target)) return { path: `plans/${target}/apply`, body: confirm }
+  throw new CommandError(
+    `Cannot apply "${target}" as it does not exist: a directory, or the id of a plan, is accepted; plumb plan makes a plan`,
+    { status: exit.usage },
+  )
 }

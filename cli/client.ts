@@ -9,7 +9,7 @@ import { isObject, type Json, type JsonObject } from '../schema/json.ts'
 
 export interface ServerChoice {
   readonly server?: string
-  readonly tokenFile?: string
+  readonly token?: string | undefined
 }
 
 /** The server refused: `status`, `code` and issues are its own. */
@@ -49,7 +49,7 @@ const callTimeoutMs = 300_000
 /** @throws UnreachableError with what was tried and what next */
 export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   const { origin, socketPath, shown } = locate(choice)
-  const token = readToken(choice)
+  const { token } = choice
   // Loaded by the commands that ask a server, so that the others do not wait for it.
   const { Client } = await import('undici')
   const client = new Client(origin, { ...(socketPath ? { socketPath } : {}), headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs })
@@ -110,10 +110,6 @@ export function socketIn(dataDirectory: string): string {
 
 function overSocket(socketPath: string) {
   return { origin: 'http://localhost', socketPath, shown: `unix:${socketPath}` }
-}
-
-function readToken({ tokenFile }: ServerChoice): string | undefined {
-  return tokenFile ? readFileSync(tokenFile, 'utf8').trim() : process.env.PLUMB_TOKEN
 }
 
 async function readCapped(body: AsyncIterable<Buffer>): Promise<string> {

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { isNode, LineCounter, parseDocument } from 'yaml'
 import type { Position } from '../schema/issue.ts'
 import { isObject, type JsonObject, stepsOf } from '../schema/json.ts'
+import { fileReason } from './file-reason.ts'
 import { CommandError, exit } from './run.ts'
 
 export interface ConfigFile {
@@ -46,8 +47,8 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    throw new CommandError(`Cannot read "${path}" as ${(error as NodeJS.ErrnoException).code}: the path of a plumb.yaml is accepted`, {
+    throw new CommandError(`Cannot read "${path}" as ${fileReason(error)}: the path of a plumb.yaml is accepted`, {
       status: exit.usage,
-    }) // fs throws these
+    })
   }
 }

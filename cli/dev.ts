@@ -25,6 +25,7 @@ export function devCommand(): Command {
     .addHelpText('after', '\nExample:\n  plumb dev\n  curl localhost:17010/api/v1/client -d \'{"client_id":123}\'')
     .action((directory: string | undefined, options: Options) =>
       finish(options, async () => {
+        const workers = workerCount(options.workers === undefined ? null : readWorkers(options.workers))
         const root = estateRoot(directory ?? '.')
         const dataDirectory = resolve(options.data ?? join(root, '.plumb'))
         return await runServer(
@@ -35,7 +36,7 @@ export function devCommand(): Command {
             dataDirectory,
             sealKeyPath: join(dataDirectory, 'keys', 'seal.key'),
             floors: {},
-            workers: workerCount(options.workers === undefined ? null : readWorkers(options.workers)),
+            workers,
             channels: { host: '127.0.0.1', port: readPort('--channels-port', options.channelsPort) },
             admin: { host: '127.0.0.1', port: readPort('--admin-port', options.adminPort) },
           },

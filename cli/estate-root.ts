@@ -4,6 +4,10 @@ import { CommandError, exit } from './run.ts'
 
 /** The root of the estate that `directory` is, or lies in. @throws CommandError where there is none */
 export function estateRoot(directory: string): string {
+  if (!existsSync(directory))
+    throw new CommandError(`Cannot find an estate at ${resolve(directory)} as it does not exist: the path of a directory is accepted`, {
+      status: exit.usage,
+    })
   for (let at = resolve(directory); ; at = dirname(at)) {
     if (existsSync(join(at, 'environments'))) return at
     if (at === dirname(at))

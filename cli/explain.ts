@@ -1,28 +1,33 @@
 import { Command } from 'commander'
 import { isObject } from '../schema/json.ts'
+import { readRef } from './arguments.ts'
 import { table } from './print.ts'
-import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 export function explainCommand(): Command {
   return talksToServer(new Command('explain'))
     .description('for every value of a resource: the file, line, layer and variables it comes from')
     .argument('<ref>', 'kind/name')
     .addHelpText('after', '\nExample:\n  plumb explain channel_rest/orders')
-    .action((ref: string, options: Shared) =>
-      withServer(options, async client => {
-        const found = await client.get(`explain/${ref.split('/').map(encodeURIComponent).join('/')}`)
-        if (options.json) printJson(found)
-        else {
-          const leaves = Array.isArray(found.leaves) ? found.leaves.filter(isObject) : []
-          process.stdout.write(
-            table([
-              ['FIELD', 'VALUE', 'FROM'],
-              ...leaves.map(leaf => [String(leaf.pointer), JSON.stringify(leaf.value), whence(leaf.from)]),
-            ]),
-          )
-        }
-        return exit.done
-      }),
+    .action((text: string, options: Shared) =>
+      withInput(
+        options,
+        () => readRef(text),
+        async (client, ref) => {
+          const found = await client.get(`explain/${ref.split('/').map(encodeURIComponent).join('/')}`)
+          if (options.json) printJson(found)
+          else {
+            const leaves = Array.isArray(found.leaves) ? found.leaves.filter(isObject) : []
+            process.stdout.write(
+              table([
+                ['FIELD', 'VALUE', 'FROM'],
+                ...leaves.map(leaf => [String(leaf.pointer), JSON.stringify(leaf.value), whence(leaf.from)]),
+              ]),
+            )
+          }
+          return exit.done
+        },
+      ),
     )
 }
 

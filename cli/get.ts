@@ -1,7 +1,9 @@
 import { Command } from 'commander'
 import { isObject } from '../schema/json.ts'
+import { didYouMean } from '../schema/nearest.ts'
+import { readLimit, readRef } from './arguments.ts'
 import { printable, table } from './print.ts'
-import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { CommandError, exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly kind?: string
@@ -17,29 +19,48 @@ export function getCommand(): Command {
     .option('--limit <n>', 'at most so many', '200')
     .option('--after <ref>', 'go on after this ref')
     .addHelpText('after', '\nExamples:\n  plumb get --kind channel_rest\n  plumb get channel_rest/orders --json')
-    .action((ref: string | undefined, options: Options) =>
-      withServer(options, async client => {
-        if (ref !== undefined) {
-          const found = await client.get(`resources/${ref.split('/').map(encodeURIComponent).join('/')}`)
-          if (options.json) printJson(found)
-          else process.stdout.write(printable((await import('yaml')).stringify(found)))
-          return exit.done
-        }
-        const query = new URLSearchParams({
-          limit: options.limit,
-          ...(options.kind ? { kind: options.kind } : {}),
-          ...(options.after ? { after: options.after } : {}),
-        })
-        const found = await client.get(`resources?${query}`)
-        if (options.json) printJson(found)
-        else {
+    .action((text: string | undefined, options: Options) =>
+      withInput(
+        options,
+        () => readWanted(text, options),
+        async (client, { ref, query }) => {
+          if (ref !== null) {
+            const found = await client.get(`resources/${ref.split('/').map(encodeURIComponent).join('/')}`)
+            if (options.json) printJson(found)
+            else process.stdout.write(printable((await import('yaml')).stringify(found)))
+            return exit.done
+          }
+          const found = await client.get(`resources?${query}`)
           const rows = Array.isArray(found.resources) ? found.resources.filter(isObject) : []
-          process.stdout.write(
-            table([['REF', 'ORIGIN', 'STATE'], ...rows.map(row => [String(row.ref), String(row.origin), String(row.closed ?? 'ready')])]),
-          )
-          if (found.next) process.stdout.write(`More: plumb get --after ${found.next}\n`)
-        }
-        return exit.done
-      }),
+          if (rows.length === 0 && options.kind !== undefined) await checkKind(options.kind)
+          if (options.json) printJson(found)
+          else {
+            process.stdout.write(
+              table([['REF', 'ORIGIN', 'STATE'], ...rows.map(row => [String(row.ref), String(row.origin), String(row.closed ?? 'ready')])]),
+            )
+            if (found.next) process.stdout.write(`More: plumb get --after ${found.next}\n`)
+          }
+          return exit.done
+        },
+      ),
     )
+}
+
+function readWanted(text: string | undefined, { kind, limit, after }: Options) {
+  return {
+    ref: text === undefined ? null : readRef(text),
+    query: new URLSearchParams({
+      limit: String(readLimit(limit)),
+      ...(kind === undefined ? {} : { kind }),
+      ...(after === undefined ? {} : { after: readRef(after) }),
+    }),
+  }
+}
+
+/** Asked where nothing was found: that none is live, or that there is no such kind. @throws CommandError */
+async function checkKind(kind: string): Promise<void> {
+  const { builtinVocabulary } = await import('../schema/vocabulary.ts')
+  const kinds = [...builtinVocabulary().kinds.keys()]
+  if (!kinds.some(known => known === kind))
+    throw new CommandError(`Cannot list "${kind}" as no such kind exists${didYouMean(kind, kinds)}`, { status: exit.usage })
 }

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { isObject } from '../schema/json.ts'
+import { readLimit, wholeNumber } from './arguments.ts'
 import { table } from './print.ts'
-import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly limit: string
@@ -15,28 +16,38 @@ export function historyCommand(): Command {
     .option('--before <serial>', 'older than this serial')
     .addHelpText('after', '\nExample:\n  plumb history --limit 5')
     .action((options: Options) =>
-      withServer(options, async client => {
-        const query = new URLSearchParams({ limit: options.limit, ...(options.before ? { before: options.before } : {}) })
-        const found = await client.get(`history?${query}`)
-        if (options.json) printJson(found)
-        else {
-          const rows = Array.isArray(found.history) ? found.history.filter(isObject) : []
-          process.stdout.write(
-            table([
-              ['SERIAL', 'GENERATION', 'REVISION', 'AT', 'OUTCOME', 'BY', 'WHY'],
-              ...rows.map(row => [
-                String(row.serial),
-                String(row.generation),
-                String(row.revision ?? '').slice(0, 12),
-                String(row.at),
-                String(row.outcome),
-                String(row.actor),
-                String(row.reason),
+      withInput(
+        options,
+        () => readPage(options),
+        async (client, query) => {
+          const found = await client.get(`history?${query}`)
+          if (options.json) printJson(found)
+          else {
+            const rows = Array.isArray(found.history) ? found.history.filter(isObject) : []
+            process.stdout.write(
+              table([
+                ['SERIAL', 'GENERATION', 'REVISION', 'AT', 'OUTCOME', 'BY', 'WHY'],
+                ...rows.map(row => [
+                  String(row.serial),
+                  String(row.generation),
+                  String(row.revision ?? '').slice(0, 12),
+                  String(row.at),
+                  String(row.outcome),
+                  String(row.actor),
+                  String(row.reason),
+                ]),
               ]),
-            ]),
-          )
-        }
-        return exit.done
-      }),
+            )
+          }
+          return exit.done
+        },
+      ),
     )
+}
+
+function readPage({ limit, before }: Options): URLSearchParams {
+  return new URLSearchParams({
+    limit: String(readLimit(limit)),
+    ...(before === undefined ? {} : { before: String(wholeNumber('--before', before, { min: 1 })) }),
+  })
 }

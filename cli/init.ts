@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { Command } from 'commander'
+import { fileReason } from './file-reason.ts'
 import { CommandError, exit, finish, printJson, type Shared } from './run.ts'
 import { writeSdkTypes } from './sdk-types.ts'
 
@@ -33,12 +34,19 @@ async function writeEstate(root: string): Promise<string[]> {
       `Cannot make an estate in ${root} as ${taken.join(', ')} is there already: nothing is overwritten; choose an empty directory`,
       { status: exit.usage },
     )
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(dirname(join(root, path)), { recursive: true })
-    await writeFile(join(root, path), text, { flag: 'wx' })
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(join(root, path)), { recursive: true })
+      await writeFile(join(root, path), text, { flag: 'wx' })
+    }
+    const types = await writeSdkTypes(root)
+    return [...Object.keys(files), ...types.map(path => relative(root, path))]
+  } catch (error) {
+    throw new CommandError(
+      `Cannot make an estate in ${root} as ${fileReason(error)}: an empty directory, or a path that is free, is accepted`,
+      { status: exit.usage },
+    )
   }
-  const types = await writeSdkTypes(root)
-  return [...Object.keys(files), ...types.map(path => relative(root, path))]
 }
 
 const files: Readonly<Record<string, string>> = {

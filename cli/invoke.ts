@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import type { Json } from '../schema/json.ts'
+import type { Json, JsonObject } from '../schema/json.ts'
+import { wholeNumber } from './arguments.ts'
+import { fileReason } from './file-reason.ts'
 import { withProgress } from './progress.ts'
-import { CommandError, exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { CommandError, exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly payload?: string
@@ -17,27 +19,43 @@ export function invokeCommand(): Command {
     .option('--deadline <ms>', 'milliseconds it may take')
     .addHelpText('after', '\nExample:\n  plumb invoke client.get -d \'{"client_id":123}\'')
     .action((service: string, options: Options) =>
-      withServer(options, async client => {
-        const answer = await withProgress(
-          `Calling ${service}`,
-          client.post('invoke', {
-            service,
-            payload: payloadOf(options),
-            ...(options.deadline ? { deadlineMs: Number(options.deadline) } : {}),
-          }),
-        )
-        printJson(options.json ? answer : answer.payload)
-        return exit.done
-      }),
+      withInput(
+        options,
+        () => readCall(service, options),
+        async (client, call) => {
+          const answer = await withProgress(`Calling ${service}`, client.post('invoke', call))
+          printJson(options.json ? answer : answer.payload)
+          return exit.done
+        },
+      ),
     )
 }
 
-function payloadOf({ payload }: Options): Json {
-  if (payload === undefined) return {}
-  const text = payload.startsWith('@') ? readFileSync(payload.slice(1), 'utf8') : payload
+function readCall(service: string, { payload, deadline }: Options): JsonObject {
+  return {
+    service,
+    payload: payload === undefined ? {} : payloadOf(payload),
+    ...(deadline === undefined ? {} : { deadlineMs: wholeNumber('--deadline', deadline, { min: 1, max: 600_000 }) }),
+  }
+}
+
+function payloadOf(payload: string): Json {
+  const text = payload.startsWith('@') ? textOf(payload.slice(1)) : payload
   try {
     return JSON.parse(text) as Json
   } catch (error) {
-    throw new CommandError(`Cannot read the payload as it is not JSON: ${(error as Error).message}`, { status: exit.usage }) // JSON.parse throws SyntaxError
+    const { message } = error as SyntaxError // JSON.parse throws these
+    throw new CommandError(`Cannot read the payload as it is not JSON: ${message}; accepted is such as '{"id":1}', or @FILE`, {
+      status: exit.usage,
+    })
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const message = `Cannot read the payload from "${path}" as ${fileReason(error)}: behind @ the path of a file of JSON is accepted`
+    throw new CommandError(message, { status: exit.usage })
   }
 }

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import { isObject } from '../schema/json.ts'
+import { isObject, type JsonObject } from '../schema/json.ts'
+import { readRevision } from './arguments.ts'
 import { withProgress } from './progress.ts'
-import { exit, printJson, type Shared, talksToServer, withServer } from './run.ts'
+import { CommandError, exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly revision?: string
@@ -18,17 +19,24 @@ export function planCommand(): Command {
     .option('--detailed-exitcode', 'end with 2 where there are changes')
     .addHelpText('after', '\nExamples:\n  plumb plan\n  plumb plan . --detailed-exitcode\n  plumb plan --revision 4f1c… --markdown')
     .action((directory: string | undefined, options: Options) =>
-      withServer(options, async client => {
-        const body = {
-          ...(options.revision ? { revision: options.revision } : {}),
-          ...(directory === undefined ? {} : { files: await (await import('./upload.ts')).filesOf(directory) }),
-        }
-        const answer = await withProgress('Planning', client.post('plans', body))
-        if (options.json) printJson(answer.plan)
-        else process.stdout.write(`${String(options.markdown ? answer.markdown : answer.text)}\n`)
-        return options.detailedExitcode && hasChanges(answer.plan) ? exit.changes : exit.done
-      }),
+      withInput(
+        options,
+        () => readWanted(directory, options),
+        async (client, body) => {
+          const answer = await withProgress('Planning', client.post('plans', body))
+          if (options.json) printJson(answer.plan)
+          else process.stdout.write(`${String(options.markdown ? answer.markdown : answer.text)}\n`)
+          return options.detailedExitcode && hasChanges(answer.plan) ? exit.changes : exit.done
+        },
+      ),
     )
+}
+
+async function readWanted(directory: string | undefined, { revision }: Options): Promise<JsonObject> {
+  if (revision !== undefined && directory !== undefined)
+    throw new CommandError('Cannot plan a directory and a revision in one: give one of them', { status: exit.usage })
+  if (revision !== undefined) return { revision: readRevision(revision) }
+  return directory === undefined ? {} : { files: await (await import('./upload.ts')).filesOf(directory) }
 }
 
 function hasChanges(plan: unknown): boolean {

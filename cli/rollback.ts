@@ -1,7 +1,9 @@
 import { Command } from 'commander'
+import type { JsonObject } from '../schema/json.ts'
+import { wholeNumber } from './arguments.ts'
 import { tellOutcome } from './outcome.ts'
 import { withProgress } from './progress.ts'
-import { type Shared, talksToServer, withServer } from './run.ts'
+import { CommandError, exit, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
   readonly reason?: string
@@ -14,9 +16,22 @@ export function rollbackCommand(): Command {
     .option('--reason <text>', 'why, for the history')
     .addHelpText('after', '\nExample:\n  plumb rollback --reason "orders answer 500"')
     .action((serial: string | undefined, options: Options) =>
-      withServer(options, async client => {
-        const body = { ...(serial ? { to: Number(serial) } : {}), ...(options.reason ? { reason: options.reason } : {}) }
-        return tellOutcome(await withProgress('Rolling back', client.post('rollback', body)), options)
-      }),
+      withInput(
+        options,
+        () => readWanted(serial, options),
+        async (client, body) => tellOutcome(await withProgress('Rolling back', client.post('rollback', body)), options),
+      ),
     )
 }
+
+function readWanted(serial: string | undefined, { reason }: Options): JsonObject {
+  if (reason !== undefined && reason.length > maxReason)
+    throw new CommandError(`Cannot use --reason as it has ${reason.length} characters: ${maxReason} are accepted`, { status: exit.usage })
+  return {
+    ...(serial === undefined ? {} : { to: wholeNumber('the serial', serial, { min: 1, next: 'plumb history lists them' }) }),
+    ...(reason ? { reason } : {}),
+  }
+}
+
+/** What the admin API takes. */
+const maxReason = 1000

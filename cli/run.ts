@@ -1,9 +1,11 @@
 // What every command shares: the choice of server, --json, exit statuses, and how a failure is told.
 
+import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Command } from 'commander'
 import type { Issue } from '../schema/issue.ts'
 import { type AdminClient, openClient, ServerRefusal, UnreachableError } from './client.ts'
+import { fileReason } from './file-reason.ts'
 import { printable, printIssues } from './print.ts'
 
 /** Exit statuses of every command; documented in docs/cli.md. */
@@ -38,9 +40,19 @@ export function talksToServer(command: Command): Command {
 
 /** Runs a command against its server and ends with the status it returns. */
 export async function withServer(options: Shared, act: (client: AdminClient) => Promise<number>): Promise<void> {
+  await withInput(options, () => undefined, act)
+}
+
+/** The same for a command that is given something: `read` comes first, so that what is wrong with it is told without a server. */
+export async function withInput<Input>(
+  options: Shared,
+  read: () => Input | Promise<Input>,
+  act: (client: AdminClient, input: Input) => Promise<number>,
+): Promise<void> {
   await finish(options, async () => {
-    await using client = await openClient(options)
-    return await act(client)
+    const input = await read()
+    await using client = await openClient({ ...(options.server ? { server: options.server } : {}), token: tokenOf(options) })
+    return await act(client, input)
   })
 }
 
@@ -58,6 +70,16 @@ export async function finish(options: Shared, act: () => Promise<number>): Promi
       process.stderr.write(`${printable(error.message)}\n`)
     }
     process.exitCode = error instanceof UnreachableError ? exit.unreachable : error instanceof CommandError ? error.status : exit.failed
+  }
+}
+
+function tokenOf({ tokenFile }: Shared): string | undefined {
+  if (tokenFile === undefined) return process.env.PLUMB_TOKEN
+  try {
+    return readFileSync(tokenFile, 'utf8').trim()
+  } catch (error) {
+    const message = `Cannot read the token file "${tokenFile}" as ${fileReason(error)}: a file that holds the token alone is accepted`
+    throw new CommandError(message, { status: exit.usage })
   }
 }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { type Address, bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
 import type { Floors } from '../schema/policy.ts'
-import { wholeNumber } from './whole-number.ts'
+import { wholeNumber } from './arguments.ts'
 
 /** Everything the control process is started with; plain data, no secrets. */
 export interface ControlConfig {

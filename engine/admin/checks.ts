@@ -1,6 +1,6 @@
 // What comes in with a request, read within bounds and checked against the row's own schemas.
 
-import { Ajv, type ValidateFunction } from 'ajv'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { parseJson } from '../plane/json-body.ts'
 import { isJsonType } from '../plane/media.ts'
@@ -21,8 +21,8 @@ const maxDepth = 64
 
 /** Checks for the rows of one app. A schema is compiled when its row is first called, as a start must not wait for all of them. */
 export function createChecks(): (row: Row) => Checks {
-  const queries = new Ajv({ coerceTypes: true, useDefaults: true, validateSchema: false })
-  const bodies = new Ajv({ useDefaults: true, validateSchema: false, strictRequired: false })
+  const queries = new Ajv({ coerceTypes: true, useDefaults: true, validateSchema: false, verbose: true })
+  const bodies = new Ajv({ useDefaults: true, validateSchema: false, strictRequired: false, verbose: true })
   return row => checksOf(row, queries, bodies)
 }
 
@@ -32,8 +32,10 @@ function checksOf(row: Row, queries: Ajv, bodies: Ajv): Checks {
   return {
     params(found) {
       for (const [name, pattern] of patterns)
-        if (!pattern.test(found[name] ?? ''))
-          throw new Refusal(404, 'NOT_FOUND', `Cannot find what the path names: ${name} has another form`)
+        if (!pattern.test(found[name] ?? '')) {
+          const given = JSON.stringify((found[name] ?? '').slice(0, 100))
+          throw new Refusal(404, 'NOT_FOUND', `Cannot find what the path names as its ${name} is ${given}: ${formOf(name)} is accepted`)
+        }
       return Object.fromEntries(names.map(name => [name, found[name] ?? '']))
     },
     query(search) {
@@ -60,12 +62,36 @@ const nothing: JsonObject = { type: 'object', additionalProperties: false, prope
 function checked(validate: ValidateFunction, value: unknown, part: string): JsonObject {
   if (validate(value) && isObject(value)) return value
   const [first] = validate.errors ?? []
-  const where = first?.instancePath ? `its ${part} at ${first.instancePath}` : `its ${part}`
-  const name = first?.params?.additionalProperty
-  throw invalid(
-    400,
-    `${where} ${first?.message ?? 'is not an object'}${typeof name === 'string' ? `: ${JSON.stringify(name.slice(0, 100))}` : ''}`,
-  )
+  const at = first?.instancePath.slice(1).replaceAll('/', '.')
+  throw invalid(400, `${at ? `"${at}" of its ${part}` : `its ${part}`} ${first ? reasonOf(first) : 'is not an object'}`)
+}
+
+function reasonOf({ keyword, message = 'does not fit', params, parentSchema = {} }: ErrorObject): string {
+  const accepted = acceptedBy(parentSchema)
+  switch (keyword) {
+    case 'additionalProperties':
+      return `${message}: ${JSON.stringify(String(params.additionalProperty).slice(0, 100))}`
+    case 'required':
+      return message
+    default:
+      return accepted === null ? message : `is not what is accepted: ${accepted}`
+  }
+}
+
+/** What a schema takes, in words; null where it has none. */
+function acceptedBy({ type, minimum, maximum, minLength = 0, maxLength, pattern, description }: JsonObject): string | null {
+  if (type === 'integer') return `a whole number from ${minimum ?? 0} ${maximum === undefined ? 'on' : `to ${maximum}`}`
+  if (type === 'boolean') return 'true or false'
+  if (type === 'string' && pattern === undefined && maxLength !== undefined) return `a text of ${minLength} to ${maxLength} characters`
+  return typeof description === 'string' ? lowerFirst(description) : null
+}
+
+function formOf(name: string): string {
+  return lowerFirst(String(pathParameters[name]?.schema.description))
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1)
 }
 
 /** Counts what arrives, whatever Content-Length says, and stops at the first byte too many. */

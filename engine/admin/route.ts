@@ -42,9 +42,12 @@ export const environmentPrefix = '/api/v1/environments/{environment}'
 
 /** Path parameters by name; `many` may hold slashes. */
 export const pathParameters: Readonly<
-  Record<string, { readonly schema: JsonObject & { readonly pattern: string }; readonly many: boolean }>
+  Record<string, { readonly schema: JsonObject & { readonly pattern: string; readonly description: string }; readonly many: boolean }>
 > = {
-  environment: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' }, many: false },
-  id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$' }, many: false },
-  ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$' }, many: true },
+  environment: {
+    schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', description: 'The name of an environment' },
+    many: false,
+  },
+  id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$', description: 'The id of a plan' }, many: false },
+  ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$', description: 'kind/name' }, many: true },
 }

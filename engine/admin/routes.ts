@@ -7,7 +7,7 @@ import { environmentPrefix, type Row } from './route.ts'
 const maxBodyBytes = 1_000_000
 const maxUploadBytes = 32_000_000
 
-const revision = { type: 'string', pattern: '^(?:[0-9a-f]{40}|[0-9a-f]{64})$', description: 'A full commit SHA' }
+const revision = { type: 'string', pattern: '^(?:[0-9a-f]{40}|[0-9a-f]{64})$', description: 'A full commit SHA, 40 or 64 hex digits' }
 const ref = { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/.{1,200}$', description: 'kind/name' }
 const limit = { type: 'integer', minimum: 1, maximum: 1000, default: 100 }
 const confirmDeletes = { type: 'integer', minimum: 0, description: 'The number of deletes of the plan, where it is over its budget' }
@@ -87,7 +87,10 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/plans`,
     summary: 'Compiles and plans the configured ref, a revision or an uploaded tree, and stores the plan',
-    body: { schema: { ...object({ revision, files }), not: { required: ['revision', 'files'] } }, maxBytes: maxUploadBytes },
+    body: {
+      schema: { ...object({ revision, files }), not: { required: ['revision', 'files'] }, description: 'A revision, or files, or neither' },
+      maxBytes: maxUploadBytes,
+    },
     answer: json('{ plan, text, markdown }'),
     run: ({ body, actor }, { operations }) =>
       operations.plan(
@@ -151,7 +154,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/resources`,
     summary: 'Live resources, by ref; secrets as digests',
-    query: object({ limit, kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$' }, after: ref }),
+    query: object({ limit, kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'The name of a kind' }, after: ref }),
     answer: json('{ resources, next }'),
     run: ({ query }, { operations }) =>
       operations.listResources({ limit: Number(query.limit), ...textIn(query, 'kind'), ...textIn(query, 'after') }),

@@ -117,9 +117,11 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async explain(ref) {
       const wanted = refOf(ref)
-      const leaves = (await explaining(options)).explain(wanted)
+      const compiled = await explaining(options)
+      const leaves = compiled.explain(wanted)
+      const revision = compiled.desired?.revision ?? null
       if (leaves === undefined) throw notLive(ref)
-      return plain({ ref, leaves })
+      return plain({ ref, revision, leaves })
     },
     history: page => history.list(page),
     async rollback({ to, reason }, actor) {
@@ -155,6 +157,16 @@ async function carryOut(
   { engine, store }: OperationsOptions,
   planId: string | null,
 ): Promise<JsonObject> {
+  const applyOrReopen = async (request: ApplyRequest) => {
+    let isLive = false
+    try {
+      const outcome = await engine.apply(request)
+      isLive = outcome.kind === 'live'
+      return outcome
+    } finally {
+      if (planId !== null && !isLive) await store.reopenPlan(planId)
+    }
+  }
   switch (proposal.kind) {
     case 'nothing':
       if (planId !== null) await store.closePlan(planId, 'applied')
@@ -164,12 +176,11 @@ async function carryOut(
     case 'refused':
       throw refusal(proposal)
     case 'go': {
-      // Closed before it is carried out: two requests for one plan, and one of them finds it closed. What was closed and then could
-      // not be prepared is planned anew.
+      // Closed before it is carried out: two requests for one plan, and one of them finds it closed. One that was refused is open again.
       if (planId !== null && !(await store.closePlan(planId, 'applied'))) {
         throw new Refusal(409, 'CLOSED', `Cannot apply plan "${planId}" as it is being applied; plumb history shows how it ends`)
       }
-      const outcome = await engine.apply(proposal.request)
+      const outcome = await applyOrReopen(proposal.request)
       const type = outcome.kind === 'live' ? 'apply.applied' : 'apply.refused'
       await store.appendJournal(type, plain({ actor: actor.name, plan: planId, summary: proposal.plan.summary, outcome }))
       return { outcome: plain(outcome.kind === 'live' ? { ...outcome, issues: proposal.plan.issues } : outcome) }
@@ -196,6 +207,12 @@ async function sourceTree(source: Source | null, wanted: string | undefined): Pr
   if (wanted !== undefined && (!isRevision(wanted) || wanted.startsWith('worktree-'))) {
     throw new Refusal(400, 'INVALID_VALUE', 'Cannot plan the revision as it is not a full commit id')
   }
+  if (wanted !== undefined && source.ref === null)
+    throw new Refusal(
+      409,
+      'NO_SOURCE',
+      'Cannot plan the revision as this server serves a working tree, not commits; plumb plan DIR uploads a tree',
+    )
   try {
     const newest = await source.fetch()
     return await source.tree(wanted !== undefined && isRevision(wanted) ? wanted : newest)

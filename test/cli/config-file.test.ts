@@ -21,7 +21,7 @@ describe('readConfigFile()', () => {
     })
 
   for (const [what, contents, message] of [
-    ['is missing', null, /as ENOENT/],
+    ['is missing', null, /as it does not exist/],
     ['is not YAML', 'a: [', /as it is not YAML: line 1, column 5/],
     ['holds a list', '- a', /as it holds no mapping/],
   ] as const)

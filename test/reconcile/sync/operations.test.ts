@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { Refusal } from '../../../engine/admin/port.ts'
 import { createOperations } from '../../../reconcile/sync/operations.ts'
-import { type Estate, setUp, treeOf } from './setup.ts'
+import { type Estate, memorySource, setUp, treeOf } from './setup.ts'
 
 const ada = { name: 'ada', via: 'socket' } as const
 const upload = (estate: Estate) => [
@@ -194,6 +194,12 @@ test('what is not there is said so: a plan, a resource, a revision, a service', 
   await assert.rejects(server.operations.plan({ revision: 'main' }, ada), refusedWith(400, 'INVALID_VALUE'))
   await assert.rejects(server.operations.invoke({ service: 'x', payload: null }, ada), refusedWith(404, 'SERVICE_UNKNOWN'))
   assert.deepEqual((await server.operations.invoke({ service: 'echo', payload: { a: 1 } }, ada)).payload, { a: 1 })
+})
+
+test('a revision is planned where commits are followed, and refused where the files of a working tree are', async () => {
+  await using server = await serving({ source: memorySource(null) })
+  server.source?.push({})
+  await assert.rejects(server.operations.plan({ revision: 'a'.repeat(40) }, ada), refusedWith(409, 'NO_SOURCE'))
 })
 
 test('history() lists one row for each serial, newest first, in pages', async () => {
