@@ -14,7 +14,7 @@ export interface Followed extends AsyncDisposable {
 
 export function openSource({ source, dataDirectory }: Pick<ControlConfig, 'source' | 'dataDirectory'>): Followed {
   if (source.kind === 'worktree') {
-    const worktree = createWorktreeSource({ root: source.root })
+    const worktree = createWorktreeSource({ root: source.root, except: dataDirectory })
     return {
       source: followWorktree(worktree),
       watch: onChange => worktree.watch(onChange),

@@ -1,11 +1,12 @@
 // What is wrong with a whole file, before anything in it counts.
 
 import { type Issue, issue } from '../../schema/issue.ts'
+import { defaultBudget } from '../source/budget.ts'
 import type { TreeFile } from '../source/tree.ts'
 import { marksAt, type Parsed, type ParsedDocument, positionOf } from './document.ts'
 
 /** What one environment may cost; bytes before anything is parsed. */
-export const loadLimits = { fileBytes: 1024 * 1024, totalBytes: 64 * 1024 * 1024, files: 10_000 }
+export const loadLimits = { fileBytes: defaultBudget.fileBytes, totalBytes: 64 * 1024 * 1024, files: 10_000 }
 
 export function tooLarge(file: TreeFile): Issue {
   const message = `Cannot read this file as it is too large: ${file.bytes} bytes; at most ${loadLimits.fileBytes} are accepted; split it`

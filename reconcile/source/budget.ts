@@ -12,7 +12,7 @@ export interface Budget {
   readonly totalBytes: number
 }
 
-export const defaultBudget: Budget = { entries: 20_000, fileBytes: 1_000_000, totalBytes: 256_000_000 }
+export const defaultBudget: Budget = { entries: 20_000, fileBytes: 1024 * 1024, totalBytes: 256_000_000 }
 
 /** The files behind `paths`. @throws SourceError `refused` where one, or all together, are larger than the budget */
 export function withinBudget(files: Tree['files'], paths: readonly string[], budget: Budget): readonly TreeFile[] {

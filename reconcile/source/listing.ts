@@ -3,7 +3,7 @@
 
 import type { Revision } from '../../schema/ref.ts'
 import type { Budget } from './budget.ts'
-import { CaseFolding, faultOf, printable } from './path.ts'
+import { CaseFolding, faultOf, notUtf8, printable } from './path.ts'
 import { SourceError } from './source-error.ts'
 import { runGit } from './spawn.ts'
 import type { TreeFile } from './tree.ts'
@@ -73,7 +73,7 @@ class Listing {
     try {
       return this.#utf8.decode(bytes)
     } catch {
-      this.#refuse(bytes.toString('latin1'), 'it is not valid UTF-8')
+      this.refusal ??= notUtf8(bytes)
       return undefined
     }
   }

@@ -3,6 +3,8 @@
 // a form that is not NFC, and two paths that differ only by case.
 // The spellings of `.git` follow git's own `verify_path` (NTFS short names, ignored trailing dots and spaces, HFS+ ignorable code points).
 
+import { SourceError } from './source-error.ts'
+
 const maxPathBytes = 1024
 const maxStepBytes = 255
 const maxDepth = 32
@@ -32,6 +34,12 @@ export function faultOf(path: string): string | undefined {
 export function printable(path: string): string {
   const shown = JSON.stringify(path).replace(/[^\x20-\x7e]/gu, escaped)
   return shown.length > 200 ? `${shown.slice(0, 200)}…"` : shown
+}
+
+/** The refusal of a path that is no text: its bytes stand as escapes. */
+export function notUtf8(bytes: Buffer): SourceError {
+  const path = bytes.toString('latin1')
+  return new SourceError('refused', `Cannot take in ${printable(path)} as it is not valid UTF-8`, { path })
 }
 
 /** Finds the first two paths, folders included, that differ only by case. */

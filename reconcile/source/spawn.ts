@@ -10,6 +10,10 @@ export interface GitRun {
   readonly args: readonly string[]
   /** The bare clone; null for a command that needs none. */
   readonly gitDir: string | null
+  /** The folder that git works on, where it is not the clone alone. */
+  readonly workTree?: string
+  /** What stdin holds; default nothing. */
+  readonly input?: string
   readonly protocols: string
   readonly deadlineMs: number
   readonly signal?: AbortSignal
@@ -31,7 +35,8 @@ const maxCollectedBytes = 1_000_000
 /** Runs git to its end. @throws SourceError `timeout` when the deadline passes; an exit status other than 0 is a result, not an error */
 export async function runGit(run: GitRun): Promise<GitResult> {
   const child = startGit(run)
-  child.stdin.end()
+  child.stdin.on('error', () => undefined) // git ended before it read everything; its status says why
+  child.stdin.end(run.input ?? '')
   const stdout: Buffer[] = []
   let collected = 0
   let stderr = ''
@@ -69,10 +74,10 @@ export async function runGit(run: GitRun): Promise<GitResult> {
 }
 
 /** Starts git in a process group of its own. End it with `killGroup`. */
-export function startGit(run: Pick<GitRun, 'args' | 'gitDir' | 'protocols' | 'env'>): ChildProcessWithoutNullStreams {
+export function startGit(run: Pick<GitRun, 'args' | 'gitDir' | 'workTree' | 'protocols' | 'env'>): ChildProcessWithoutNullStreams {
   const where = run.gitDir === null ? [] : [`--git-dir=${run.gitDir}`]
   return spawn(gitPath(), [...where, ...fixedOptions, ...run.args], {
-    cwd: '/',
+    cwd: run.workTree ?? '/',
     env: { ...gitEnvironment(run.protocols), ...run.env },
     detached: true,
     stdio: 'pipe',

@@ -16,8 +16,13 @@ const pollMs = 500
 // An editor that writes again and again must not keep a change from being seen.
 const maxWaitMs = 200
 
-/** Returns what ends the watch. */
-export function watchFolders({ folders, isRelevant, debounceMs, onChange }: WatchOptions): () => void {
+export interface Watch {
+  /** Asks for the folders again at once. */
+  renew(): void
+  stop(): void
+}
+
+export function watchFolders({ folders, isRelevant, debounceMs, onChange }: WatchOptions): Watch {
   const watchers = new Map<string, FSWatcher>()
   let quiet: NodeJS.Timeout | undefined
   let poll: NodeJS.Timeout | undefined
@@ -61,11 +66,14 @@ export function watchFolders({ folders, isRelevant, debounceMs, onChange }: Watc
   }
 
   renew()
-  return () => {
-    isOver = true
-    clearTimeout(quiet)
-    clearInterval(poll)
-    for (const [folder, watcher] of watchers) drop(folder, watcher)
+  return {
+    renew,
+    stop() {
+      isOver = true
+      clearTimeout(quiet)
+      clearInterval(poll)
+      for (const [folder, watcher] of watchers) drop(folder, watcher)
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'vitest'
@@ -90,6 +91,69 @@ for (const [what, save] of [
     await told
     assert.notEqual((await source.snapshot()).revision, before.revision)
   })
+
+for (const [what, save] of [
+  ['in a folder that an include leads to', (root: string) => writeFileSync(join(root, 'shared/x.yaml'), 'a: 2\n')],
+  ['in a folder that such a file leads to', (root: string) => writeFileSync(join(root, 'more/deep/y.yaml'), 'a: 2\n')],
+  ['in a folder that appears where one leads to', (root: string) => writeFiles(root, { 'later/z.yaml': 'a: 2\n' })],
+] as const)
+  test(`watch() tells of a save ${what}`, async () => {
+    using folder = estate({
+      'environments/dev/a.yaml': 'include: [../../shared/x.yaml, ../../later/z.yaml]\n',
+      'shared/x.yaml': 'include: [../more/deep/y.yaml]\n',
+      'more/deep/y.yaml': 'a: 1\n',
+    })
+    await using source = folder.source
+    let tell: () => void = () => assert.fail('told before anything changed')
+    source.watch(() => tell())
+    const before = await source.snapshot()
+    const told = new Promise<void>(resolve => (tell = resolve))
+    save(folder.root)
+    await told
+    assert.notEqual((await source.snapshot()).revision, before.revision)
+  })
+
+test.skipIf(process.platform !== 'linux')(
+  'watch() opens no folder that nothing leads to, that holds packages, or that git ignores',
+  async () => {
+    using folder = estate({
+      'environments/dev/a.yaml': 'include: [../../shared/x.yaml]\n',
+      'shared/x.yaml': 'a: 1\n',
+      'shared/node_modules/x/x.yaml': 'a: 1\n',
+      'shared/dist/x.yaml': 'a: 1\n',
+      'other/deep/x.yaml': 'a: 1\n',
+      '.gitignore': 'dist/\n',
+    })
+    execFileSync('git', ['init', '--quiet', folder.root])
+    await using source = folder.source
+    source.watch(() => undefined)
+    await source.snapshot()
+    const watched = watchedInodes()
+    const folders = ['', 'environments', 'environments/dev', 'shared', 'shared/node_modules', 'shared/dist', 'other', 'other/deep']
+    assert.deepEqual(
+      folders.filter(path => watched.has(statSync(join(folder.root, path)).ino)),
+      ['', 'environments', 'environments/dev', 'shared'],
+    )
+  },
+)
+
+/** What this process watches, as the kernel lists it. */
+function watchedInodes(): ReadonlySet<number> {
+  const lists = readdirSync('/proc/self/fdinfo').flatMap(name => {
+    try {
+      return [...readFileSync(`/proc/self/fdinfo/${name}`, 'utf8').matchAll(/^inotify .*\bino:([0-9a-f]+)/gm)]
+    } catch {
+      return [] // the descriptor by which the folder was listed
+    }
+  })
+  return new Set(lists.map(([, inode]) => Number.parseInt(inode ?? '', 16)))
+}
+
+test('snapshot() of an estate that leads everywhere leaves out what it is told to', async () => {
+  using folder = estate({ 'environments/dev/environment.yaml': 'services: ../..\n', 'state/live.yaml': 'a: 1\n', 'code/a.ts': 'a' })
+  await using source = createWorktreeSource({ root: folder.root, except: join(folder.root, 'state') })
+  assert.deepEqual([...(await source.snapshot()).files.keys()], ['code/a.ts', 'environments/dev/environment.yaml'])
+})
 
 test('watch() sees a change inside a folder that appeared after it began', async () => {
   using folder = estate({ 'services/a.ts': 'one' })
