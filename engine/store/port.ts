@@ -85,6 +85,8 @@ export interface Store extends AsyncDisposable {
   listPlans(limit: number): Promise<readonly PlanRow[]>
   /** Moves an open plan to `state`; false where it was not open any more, so that a plan is applied at most once. */
   closePlan(id: string, state: 'applied' | 'expired' | 'refused'): Promise<boolean>
+  /** Opens a plan again that was closed as applied and then was not. */
+  reopenPlan(id: string): Promise<void>
 
   putMark(mark: Mark): Promise<void>
   listMarks(): Promise<readonly Mark[]>

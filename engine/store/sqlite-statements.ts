@@ -87,6 +87,8 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
     listPlans: limit => all('SELECT * FROM plan ORDER BY created_at DESC, rowid DESC LIMIT ?', within(limit)).map(planRow),
     closePlan: (id, state) => changes(`UPDATE plan SET state = ? WHERE id = ? AND state = 'open'`, state, id) === 1,
 
+    reopenPlan: id => void changes(`UPDATE plan SET state = 'open' WHERE id = ? AND state = 'applied'`, id),
+
     putMark: mark =>
       void changes(
         'INSERT OR REPLACE INTO mark (id, environment, pairs, actor, reason, at) VALUES (?, ?, ?, ?, ?, ?)',

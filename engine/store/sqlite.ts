@@ -74,6 +74,7 @@ class SqliteStore implements Store {
   readonly getPlan = (id: string) => this.#call('getPlan', id)
   readonly listPlans = (limit: number) => this.#call('listPlans', limit)
   readonly closePlan: Store['closePlan'] = (id, state) => this.#call('closePlan', id, state)
+  readonly reopenPlan: Store['reopenPlan'] = id => this.#call('reopenPlan', id)
   readonly putMark = (mark: Mark) => this.#call('putMark', mark)
   readonly listMarks = () => this.#call('listMarks')
   readonly clearMarks = (ids: readonly string[]) => this.#call('clearMarks', ids)

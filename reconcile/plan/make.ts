@@ -28,6 +28,8 @@ export interface PlanInput {
   readonly createdAt: string
   readonly expiresAt: string
   readonly seal: SealSecret
+  /** Default false. */
+  readonly isPreview?: boolean
 }
 
 export interface MadePlan {
@@ -56,6 +58,7 @@ export function makePlan(input: PlanInput): MadePlan {
     createdAt: input.createdAt,
     expiresAt: input.expiresAt,
     actor: input.actor,
+    ...(input.isPreview ? { isPreview: true } : {}),
   }
   return { plan, delta: deltaOf(input, steps), changesAnything: hasChanges(plan) }
 }

@@ -63,6 +63,8 @@ export interface Plan {
   readonly createdAt: string
   readonly expiresAt: string
   readonly actor: string
+  /** An upload where git decides: it shows what a commit of the tree would change, and cannot be applied. */
+  readonly isPreview?: true
 }
 
 /** False where applying it would leave everything as it is. */

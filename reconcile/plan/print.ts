@@ -143,7 +143,7 @@ function issueLines(issue: Issue): string[] {
 
 function nextOf(plan: Plan): string | undefined {
   if (!hasChanges(plan) || plan.holds.length > 0 || plan.issues.some(issue => issue.severity === 'error')) return undefined
-  return `plumb apply ${plan.id}`
+  return plan.isPreview ? 'commit it and push, as this environment takes no upload, then plumb sync' : `plumb apply ${plan.id}`
 }
 
 function named(refs: readonly string[]): string {

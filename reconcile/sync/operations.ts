@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../adapters/port.ts'
 import { type Actor, type Operations, Refusal, type Upload } from '../../engine/admin/port.ts'
-import type { Engine } from '../../engine/generation/engine.ts'
+import type { ApplyRequest, Engine } from '../../engine/generation/engine.ts'
 import type { Manifest } from '../../engine/generation/manifest.ts'
 import type { PlanRow, Store } from '../../engine/store/port.ts'
 import { hasErrors, type Issue } from '../../schema/issue.ts'

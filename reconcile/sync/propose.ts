@@ -110,6 +110,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
     createdAt: new Date(now).toISOString(),
     expiresAt: new Date(now + planLifeMs).toISOString(),
     seal: options.seal,
+    isPreview: uploaded && origin === 'git',
   })
   if (entry === 'plan' || (made.changesAnything && holds.length > 0)) await storePlan({ ...made, origin, uploaded }, options.store)
   if (!made.changesAnything) return { kind: 'nothing', plan: made.plan }

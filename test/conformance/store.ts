@@ -82,6 +82,16 @@ export function storeConformance(name: string, { place, open, module }: StoreUnd
       assert.equal(await store.closePlan('none', 'applied'), false)
     })
 
+    test('reopenPlan() opens one that was closed as applied, and no other', async () => {
+      await using store = await open(at.path)
+      for (const id of ['applied', 'expired']) await store.putPlan(planOf(id, 'x'))
+      await store.closePlan('applied', 'applied')
+      await store.closePlan('expired', 'expired')
+      for (const id of ['applied', 'expired', 'none']) await store.reopenPlan(id)
+      assert.equal((await store.getPlan('applied'))?.state, 'open')
+      assert.equal((await store.getPlan('expired'))?.state, 'expired')
+    })
+
     test('listPlans() is newest first', async () => {
       await using store = await open(at.path)
       for (const id of ['a', 'b', 'c']) await store.putPlan(planOf(id, 'x'))

@@ -41,6 +41,24 @@ test('two requests for one plan: one of them applies it', async () => {
   assert.equal(server.engine.live().serial, 1)
 })
 
+test('a plan whose apply was refused, as on probation, is open for another try; one that was applied is not', async () => {
+  await using server = await serving({ source: null })
+  const { plan } = await planOf(server, { resources: { 'sql/a': {} } })
+  server.engine.refusals.push({ kind: 'refused', code: 'BUSY', reasons: ['Cannot apply as generation 1 is on probation'] })
+  assert.partialDeepStrictEqual(await server.operations.applyPlan({ id: plan.id }, ada), { outcome: { kind: 'refused', code: 'BUSY' } })
+  assert.partialDeepStrictEqual(await server.operations.getPlan(plan.id), { state: 'open' })
+  assert.partialDeepStrictEqual(await server.operations.applyPlan({ id: plan.id }, ada), { outcome: { kind: 'live' } })
+  await assert.rejects(server.operations.applyPlan({ id: plan.id }, ada), refusedWith(409, 'CLOSED'))
+})
+
+test('a plan of an upload where git decides says what to do with it, which is not to apply it', async () => {
+  await using git = await serving()
+  const shown = await planOf(git, { resources: { 'sql/a': {} } })
+  assert.match(shown.text, /Next: commit it and push/)
+  await using free = await serving({ source: null })
+  assert.match((await planOf(free, { resources: { 'sql/a': {} } })).text, /Next: plumb apply /)
+})
+
 test('applyTree() is refused where git decides, and works on a server without a source', async () => {
   await using git = await serving()
   await assert.rejects(git.operations.applyTree({ files: upload({ resources: { 'sql/a': {} } }) }, ada), refusedWith(409, 'MODE_GIT'))
