@@ -11,7 +11,7 @@ import type { Secret } from '../../schema/secret.ts'
 export interface DesiredResource extends Resource {
   /** JSON pointer → whole value after templating. */
   readonly secrets: ReadonlyMap<string, Secret>
-  /** JSON pointers of leaves that a process variable would decide which is not set here: what they hold is not judged. Default: none. */
+  /** JSON pointers of leaves that a variable would decide which is not there: what they hold is not judged. Default: none. */
   readonly unknown?: readonly string[]
   readonly at: Position
 }

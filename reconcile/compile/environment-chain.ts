@@ -118,9 +118,9 @@ type Variables = Pick<Environment, 'texts'> & Pick<EnvironmentInputs, 'vars'>
 /** `1.10` reads `1.10` in a text, and is 1.1 as a number. */
 function textsOf({ document, read }: Own): Variables['texts'] {
   const texts = Object.entries(read.inputs.vars).map(([name, value]) => {
+    if (typeof value === 'string' || document.raw.length === 0) return [name, String(value)] as const
     const mark = marksAt(document.value, 0, pointerOf(['vars', name])).value
-    const raw = typeof value === 'string' ? undefined : document.raw.find(scalar => scalar.mark === mark)
-    return [name, raw?.source ?? String(value)] as const
+    return [name, document.raw.find(raw => raw.mark === mark)?.source ?? String(value)] as const
   })
   return Object.fromEntries(texts)
 }

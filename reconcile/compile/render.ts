@@ -56,7 +56,8 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   const merged = mergeChain(chain)
   const { filled, asked } = filledIn()
   for (const { code, message, path } of filled.problems) report(code, message, pointerOf(path))
-  const unset = filled.leaves.filter(leaf => leaf.isUnknown)
+  // What a leaf will hold once its variable is there is not guessed.
+  const unset = [...filled.leaves.filter(leaf => leaf.isUnknown), ...filled.problems].map(({ path }) => path)
   const { declared, spec: raw, findings } = normalised(filled.value)
   const failed = filled.problems.length === 0 ? nothing : new Set(filled.problems.map(problem => pointerOf(problem.path)))
   for (const finding of findings) if (!failed.has(finding.pointer)) report(finding.code, finding.message, finding.pointer, finding.severity)
@@ -67,7 +68,7 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   for (const pointer of empty) report('INVALID_VALUE', emptyName(pointer), pointerOf(declaredPath(kind, stepsOf(pointer), declared)))
   const { spec, secrets } = sealSecrets(named)
   const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
-  const unknown = unset.map(leaf => pointerOf(canonicalPath(kind, leaf.path)))
+  const unknown = unset.map(path => pointerOf(canonicalPath(kind, path)))
   judgeOpening(spec)
   const names = namesIn(kind, spec, unknown)
   const closes = spec.is_active === false ? 'inactive' : (findings.find(finding => finding.closes)?.closes ?? null)
@@ -122,10 +123,10 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
     return { declared: adapted, ...known(context.vocabulary.normalise(kind, adapted)) }
   }
 
-  /** Without what only a process variable tells that is not set here. */
+  /** Without what only a variable tells that is not there. */
   function known({ spec, findings }: Normalised): Normalised {
     if (unset.length === 0) return { spec, findings }
-    const pointers = new Set(unset.map(leaf => pointerOf(leaf.path)))
+    const pointers = new Set(unset.map(pointerOf))
     return { spec, findings: findings.filter(finding => !restsOnUnknown(kind, finding, pointers)) }
   }
 
@@ -232,7 +233,7 @@ function pathOf(pointer: string, document: Json): (string | number)[] {
   return path
 }
 
-/** Whether only a process variable that is not set here tells if the finding is right. @param unknown as declared */
+/** Whether only a variable that is not there tells if the finding is right. @param unknown as declared */
 function restsOnUnknown(kind: Kind, { code, pointer }: Finding, unknown: ReadonlySet<string>): boolean {
   switch (code) {
     case 'WRONG_TYPE':

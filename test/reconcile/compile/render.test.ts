@@ -54,20 +54,30 @@ for (const [what, yaml, expected] of [
       expected,
     )
     const { issues: here } = await compileFiles(devEstate(yaml, environment), options)
-    if (expected.length === 0) assert.ok(here.some(({ code }) => code === 'MISSING_ENV'))
+    if (expected.length === 0) assert.deepEqual(new Set(here.map(({ code }) => code)), new Set(['MISSING_ENV']))
   })
 
-for (const [host, expected] of [
-  ['http://crm.example.com', []],
-  ['https://crm.example.com:8443/api/@me', []],
-  ['http://[::1]:80', []],
-  ['http://user:hunter2@crm.example.com', ['INVALID_VALUE dev/resources.yaml:2:23']],
-  ['http://hunter2@crm.example.com/', ['INVALID_VALUE dev/resources.yaml:2:23']],
-  ['http://crm.example.com\\\\@hunter2', ['INVALID_VALUE dev/resources.yaml:2:23']],
+const rest = (host: string) => `outgoing_rest:\n  - {name: o, host: "${host}", url_path: /}\n`
+const sql = (host: string) => `sql:\n  - {name: o, host: "${host}", type: postgresql, port: 5432, db_name: d, username: u}\n`
+const redis = (host: string) => `redis:\n  - {name: o, host: "${host}"}\n`
+
+for (const [what, declared, host, isAccepted] of [
+  ['a URL', rest, 'http://crm.example.com', true],
+  ['a URL with "@" in its path', rest, 'https://crm.example.com:8443/api/@me', true],
+  ['a URL of an IPv6 address', rest, 'http://[::1]:80', true],
+  ['a URL with user and password', rest, 'http://user:hunter2@crm.example.com', false],
+  ['a URL with a user', rest, 'http://hunter2@crm.example.com/', false],
+  ['a URL with a backslash', rest, 'http://crm.example.com\\\\@hunter2', false],
+  ['a server of SQL', sql, 'db.example.com', true],
+  ['a server of SQL with user and password', sql, 'user:hunter2@db.example.com', false],
+  ['an empty server of SQL', sql, '', false],
+  ['a server of Redis with a password', redis, 'redis://:hunter2@cache.example.com', false],
 ] as const)
-  test(`renderResource() ${expected.length > 0 ? 'refuses, without telling it,' : 'accepts'} the host ${host}`, async () => {
-    const yaml = `outgoing_rest:\n  - {name: CRM, host: "${host}", url_path: /}\n`
-    const { issues } = await compileFiles(devEstate(yaml), { documents })
-    assert.deepEqual(placesOf(issues), expected)
+  test(`renderResource() ${isAccepted ? 'accepts' : 'refuses, without telling it,'} as host ${what}`, async () => {
+    const { issues } = await compileFiles(devEstate(declared(host)), { documents })
+    assert.deepEqual(
+      placesOf(issues),
+      isAccepted ? [] : [`INVALID_VALUE dev/resources.yaml:2:${declared('').indexOf('host:') - declared('').indexOf('\n') + 6}`],
+    )
     assert.doesNotMatch(JSON.stringify(issues), /hunter2/)
   })
