@@ -154,7 +154,11 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/resources`,
     summary: 'Live resources, by ref; secrets as digests',
-    query: object({ limit, kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'The name of a kind' }, after: ref }),
+    query: object({
+      limit,
+      kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'A kind: lower-case letters, digits and underscores' },
+      after: ref,
+    }),
     answer: json('{ resources, next }'),
     run: ({ query }, { operations }) =>
       operations.listResources({ limit: Number(query.limit), ...textIn(query, 'kind'), ...textIn(query, 'after') }),

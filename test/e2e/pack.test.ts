@@ -6,7 +6,7 @@ import { execFile, spawn } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, test } from 'vitest'
 import { temporaryDirectory } from '../directory.ts'
@@ -71,16 +71,23 @@ for (const major of [18, 20]) {
     assert.deepEqual([status, stdout], [1, ''])
     assert.match(stderr, new RegExp(`^Cannot run plumb as Node ${major}\\.\\d+\\.\\d+ is too old: .*npm install node@24\\n$`))
   })
-
-  test(`under Node ${major} with the package "node" beside it, plumb runs and hands on its exit status`, async () => {
-    await using _ = await withPinnedNode()
-    await using directory = await temporaryDirectory()
-    assert.match((await run(oldNode(major), ['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
-    assert.equal((await run(oldNode(major), ['init', directory.path])).status, 0)
-    assert.equal((await run(oldNode(major), ['validate', directory.path])).status, 0)
-    assert.equal((await run(oldNode(major), ['validate', '--no-such-option'])).status, 64)
-  })
 }
+
+for (const [major, besides] of [
+  [18, 'with'],
+  [20, 'with'],
+  [24, 'without'],
+  [24, 'with'],
+] as const)
+  test(`under Node ${major} ${besides} the package "node" beside it, plumb makes, checks and serves an estate, and hands on its exit status`, async () => {
+    await using _ = besides === 'with' ? await withPinnedNode() : null
+    await using directory = await temporaryDirectory()
+    assert.match((await run(nodeOf(major), ['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
+    assert.equal((await run(nodeOf(major), ['init', directory.path])).status, 0)
+    assert.equal((await run(nodeOf(major), ['validate', directory.path])).status, 0)
+    assert.equal((await run(nodeOf(major), ['validate', '--no-such-option'])).status, 64)
+    assert.deepEqual(await served(nodeOf(major), directory.path), { greeting: 'Hello, Ada' })
+  })
 
 test('an estate that init wrote validates, types included', async () => {
   await using directory = await temporaryDirectory()
@@ -89,26 +96,30 @@ test('an estate that init wrote validates, types included', async () => {
   assert.equal(validated.status, 0, validated.stdout + validated.stderr)
 })
 
-test('an estate that init wrote is served', async () => {
-  await using directory = await temporaryDirectory()
-  await run(process.execPath, ['init', directory.path])
-  const [channels, admin] = [await freePort(), await freePort()]
-  const flags = ['--workers', '1', '--channels-port', String(channels), '--admin-port', String(admin)]
-  const server = spawn(process.execPath, [plumb, 'dev', directory.path, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+test('the package runs where no node_modules is above it', () => {
+  for (let above = dirname(folder); above !== dirname(above); above = dirname(above))
+    assert(!existsSync(join(above, 'node_modules')), `${above} has a node_modules`)
+})
+
+/** What the greeting of a fresh estate answers under `plumb dev`. */
+async function served(node: string, directory: string): Promise<unknown> {
+  const channels = await freePort()
+  const flags = ['--workers', '1', '--channels-port', String(channels), '--admin-port', String(await freePort())]
+  const server = spawn(node, [plumb, 'dev', directory, ...flags], { cwd: folder, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
   const written: string[] = []
   for (const stream of [server.stdout, server.stderr]) stream.on('data', chunk => written.push(String(chunk)))
   const ended = new Promise(resolve => server.on('exit', resolve))
   try {
     const ask = () => call(`http://127.0.0.1:${channels}/api/v1/greeting`, { name: 'Ada' }).catch(() => null)
     await until(async () => (await ask())?.status === 200, 'an answer', 60_000)
-    assert.deepEqual((await ask())?.body, { greeting: 'Hello, Ada' })
+    return (await ask())?.body
   } catch (error) {
     throw new Error(written.join('').slice(-4_000), { cause: error })
   } finally {
     server.kill('SIGTERM')
     await ended
   }
-})
+}
 
 /** The layout that `npm install node` gives, without the download. */
 async function withPinnedNode(): Promise<AsyncDisposable> {
@@ -125,6 +136,10 @@ async function installOldNodes(): Promise<void> {
   await npm(nodes, 'install', '--ignore-scripts', ...[18, 20].map(major => `node-${major}@npm:${platform}@${major}`))
 }
 
+function nodeOf(major: number): string {
+  return major === 24 ? process.execPath : oldNode(major)
+}
+
 function oldNode(major: number): string {
   return join(nodes, `node_modules/node-${major}/bin/node`)
 }
@@ -137,8 +152,12 @@ async function npm(cwd: string, ...args: string[]): Promise<void> {
 }
 
 function run(node: string, args: readonly string[]): ReturnType<typeof execute> {
+  return execute(node, [plumb, ...args], { cwd: folder, env: environment() })
+}
+
+function environment(): NodeJS.ProcessEnv {
   const { NODE_PATH: _, ...env } = process.env
-  return execute(node, [plumb, ...args], { cwd: folder, env })
+  return env
 }
 
 interface Ended {
