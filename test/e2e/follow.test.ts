@@ -1,12 +1,14 @@
 // `plumb serve` follows a bare repository, and the commands that look at it and steer it: their words, their JSON, their exit statuses.
 
 import assert from 'node:assert/strict'
+import { rename } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { socketIn } from '../../cli/client.ts'
 import { exit } from '../../cli/run.ts'
+import type { JsonObject } from '../../schema/json.ts'
 import { until } from '../until.ts'
 import { plumb, type Run } from './command.ts'
 import { bootMs, call, createRemote, type Remote, type Status, startServer, type TestServer } from './server.ts'
@@ -189,7 +191,7 @@ describe('a server that is asked', () => {
 
   test('says what is live', async () => {
     const { stdout } = await followed.run(exit.done, 'status')
-    assert.match(stdout, /^Environment +dev\nGeneration +1 \(serial 1\)\nRevision +[0-9a-f]{40}\n/)
+    assert.match(stdout, /^Environment +dev\nGeneration +1 \(serial 1\), live since \d{4}-\S+Z\nRevision +[0-9a-f]{40}\n/)
     assert.match(stdout, /^Worker 1 +\w+, generation 1, pid \d+$/m)
     const { live, workers } = await followed.status()
     assert.deepEqual([live.serial, live.generation, workers.length], [1, 1, 2])
@@ -312,7 +314,7 @@ describe('a server that is asked', () => {
 
   test('refuses a broken push with its place, and says so in the status', async () => {
     const { live } = await followed.status()
-    await followed.push({
+    const revision = await followed.push({
       [at.channels]: `${channels('hello', 'bye', 'again')}  - { name: lost, service: greet.helo, url_path: /lost, public: true }\n`,
     })
     const { stdout, stderr } = await followed.run(exit.failed, 'sync')
@@ -320,11 +322,77 @@ describe('a server that is asked', () => {
     assert.match(stderr, /^environments\/base\/channels\.yaml:5:\d+: error UNRESOLVED_REF: .*did you mean "service\/greet\.hello"\?$/m)
     assert.equal((await followed.outcome(exit.failed, 'sync')).kind, 'refused')
     assert.deepEqual((await followed.status()).live, live)
-    assert.match((await followed.run(exit.done, 'status')).stdout, /^Stalled +true, InvalidRevision/m)
+    const status = (await followed.run(exit.done, 'status')).stdout
+    assert.match(status, /^Stalled +true, InvalidRevision/m)
+    assert.match(status, new RegExp(`^Last sync +revision ${revision} was refused, at \\d{4}-`, 'm'))
+    assert.match(status, /^environments\/base\/channels\.yaml:5:\d+: error UNRESOLVED_REF: .*did you mean "service\/greet\.hello"\?$/m)
+    const told = logged('sync.failed').filter(line => line.revision === revision)
+    assert.equal(told.length, 1)
+    assert.partialDeepStrictEqual(told[0], { level: 40, process: 'control', code: 'INPUT', issueCount: 1 })
+    assert.match(JSON.stringify(told[0]?.issues), /^\[\{"at":"environments\/base\/channels\.yaml:5:\d+",.*"code":"UNRESOLVED_REF",/)
+
     await followed.push({ [at.channels]: channels('hello', 'bye', 'again') })
     assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'nothing')
     assert.match((await followed.run(exit.done, 'status')).stdout, /^Stalled +false/m)
   })
+
+  test('shows warnings when a revision goes live', async () => {
+    const file = 'environments/dev/partner.yaml'
+    const partner = (password: string) => `security:\n  - { name: Partner, type: basic_auth, username: partner, password: ${password} }\n`
+    await followed.push({ [file]: partner('first') })
+    const { stdout, stderr } = await followed.run(exit.done, 'sync')
+    assert.match(stdout, /^Live: /)
+    assert.match(stderr, /^environments\/dev\/partner\.yaml:2:\d+: warning PLAINTEXT_SECRET: .*"password".*$/m)
+    await followed.push({ [file]: partner('second') })
+    const outcome = await followed.outcome(exit.done, 'sync')
+    assert.deepEqual([outcome.kind, outcome.issues?.map(({ code }) => code)], ['live', ['PLAINTEXT_SECRET']])
+    assert.deepEqual(
+      logged('sync.applied')
+        .slice(-2)
+        .map(({ issueCount }) => issueCount),
+      [1, 1],
+    )
+    await followed.push({ [file]: null })
+    assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'live')
+  })
+
+  test('says in its status and its log that the repository is away, and that it is back', async () => {
+    const { url } = followed.remote
+    await rename(url, `${url}.away`)
+    try {
+      await followed.run(exit.failed, 'sync')
+      const { stdout } = await followed.run(exit.done, 'status')
+      assert.match(stdout, /^Stalled +true, Source/m)
+      assert.match(stdout, /^Last sync +failed \(\S+\), at \d{4}-.*\nCause +Cannot /m)
+      assert.equal(logged('sync.failed').at(-1)?.level, 40)
+    } finally {
+      await rename(`${url}.away`, url)
+    }
+    assert.equal((await followed.outcome(exit.done, 'sync')).kind, 'nothing')
+    assert.equal(logged('sync.recovered').length, 1)
+    assert.match((await followed.run(exit.done, 'status')).stdout, /^Stalled +false/m)
+  })
+
+  test('logs what went live and what was rolled back', async () => {
+    const { history } = (await followed.run(exit.done, 'history', '--json')).json()
+    const serials = (history as readonly { readonly serial: number }[]).map(({ serial }) => serial)
+    assert.deepEqual(
+      logged('generation.live').map(({ serial }) => serial),
+      serials.toReversed(),
+    )
+    assert.partialDeepStrictEqual(logged('rollback')[0], { level: 40, reason: 'too short', from: 2, to: 1 })
+    assert.doesNotMatch(followed.server.output(), /"name":"Bob"|: (?:first|second)\b/)
+  })
+
+  /** The lines that the server logged of a journal event. */
+  function logged(type: string): readonly JsonObject[] {
+    return followed.server
+      .output()
+      .split('\n')
+      .filter(line => line.startsWith('{'))
+      .map(line => JSON.parse(line) as JsonObject) // pino writes objects
+      .filter(line => line.type === type)
+  }
 
   test('validates a clone and writes its types without a server', async () => {
     const { clone } = followed.remote
