@@ -1,6 +1,6 @@
 // The estate as a folder that is being edited. A snapshot holds the text it was made from, so what is compiled is what was hashed, even
 // when the editor saves again meanwhile. Files are told apart by inode, size and time of change; only what differs is read again.
-// Of the folder's root it holds `environments/`, `services/`, and what a file in it leads to: docs/decisions/git.md says why.
+// Of the folder's root it holds `environments/`, `services/`, and what a file in it leads to: docs/decisions/working-tree.md says why.
 
 import { type Dirent, lstatSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -137,18 +137,18 @@ class Worktree implements WorktreeSource {
     const files = fresh.filter(name => !top.get(name)?.isDirectory())
     if (folders.some(name => !this.#names.has(name))) {
       // What git ignores is known before a folder is watched, and a folder is watched before what lies in it is taken for all there is.
-      await this.#filesBelow(folders)
+      await this.#filesBelow(folders, files)
       this.#names = new Set([...this.#names, ...names])
       for (const watch of this.#watches) watch.renew()
     }
-    await this.#ignored.refresh(files)
-    const below = await this.#filesBelow(folders)
+    const below = await this.#filesBelow(folders, files)
     return [...files.filter(name => !this.#isLeftOut(name)), ...below]
   }
 
-  async #filesBelow(folders: readonly string[]): Promise<readonly string[]> {
+  /** Without what git ignores; it is asked about `files` at the root as well. */
+  async #filesBelow(folders: readonly string[], files: readonly string[]): Promise<readonly string[]> {
     let paths = this.#below(folders, 'files')
-    while (await this.#ignored.refresh(paths)) paths = this.#below(folders, 'files')
+    while (await this.#ignored.refresh([...files, ...paths])) paths = this.#below(folders, 'files')
     return paths
   }
 

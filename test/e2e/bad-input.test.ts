@@ -202,6 +202,11 @@ const cases: Readonly<Record<string, Case>> = {
     found: [`TREE_REFUSED ${dev}/passwd.yaml:1`],
     says: /it is a symbolic link; only plain files are accepted/,
   },
+  'a directory of services that is not there': {
+    files: { [environmentFile]: `${environmentYaml()}services: ../../servces\n` },
+    found: [`INCLUDE_MISSING ${environmentFile}:6`],
+    says: /services from "\.\.\/\.\.\/servces" as there is no such directory: did you mean "\.\.\/\.\.\/services"\?/,
+  },
   'a YAML file of 2 MB': {
     files: extra(`# ${'x'.repeat(2 * 1024 * 1024)}`),
     found: [`YAML_LIMIT ${dev}/extra.yaml:1`],
