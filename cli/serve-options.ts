@@ -9,6 +9,8 @@ import { type Address, bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
 import type { Floors } from '../schema/policy.ts'
 import { wholeNumber } from './arguments.ts'
+import { fileReason } from './file-reason.ts'
+import { CommandError, exit } from './run.ts'
 
 /** Everything the control process is started with; plain data, no secrets. */
 export interface ControlConfig {
@@ -76,7 +78,7 @@ export async function runServer(
   config: ControlConfig,
   onBound: (addresses: Pick<ControlConfig, 'channels' | 'admin'>) => void,
 ): Promise<number> {
-  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
+  await makeDataDirectory(config.dataDirectory)
   const dataDirectory = await realpath(config.dataDirectory)
   using _lock = await lockData(dataDirectory, 'serve', lockWaitMs)
   const inherited = process.execArgv.filter(flag => flag.startsWith('--conditions=') || flag.startsWith('-C'))
@@ -106,6 +108,15 @@ export async function runServer(
   onBound(config)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, binding.stop)
   return await binding.ended
+}
+
+async function makeDataDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const message = `Cannot keep state in ${path} as ${fileReason(error)}: a directory, or a path that is free, is accepted; name one by --data`
+    throw new CommandError(message, { status: exit.usage })
+  }
 }
 
 function program(name: string): string {

@@ -72,6 +72,7 @@ describe.concurrent('without a server', () => {
     ['validate nowhere', /nowhere as it does not exist: the path of a directory is accepted/],
     ['dev nowhere', /nowhere as it does not exist: the path of a directory is accepted/],
     ['dev --workers 0', /--workers as it is "0": a whole number from 1 to 256 is accepted/],
+    ['serve --environment dev --source . --data file', /file as a file is where a directory is needed: .*; name one by --data/],
     ['init file', /file as a file is where a directory is needed: an empty directory, or a path that is free, is accepted/],
     ['init file/below', /below as a file is where a directory is needed/],
   ] as const)
