@@ -30,7 +30,7 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
     return failed(404, {
       title: 'Not Found',
       status: 404,
-      detail: `Cannot call service "${invocation.service}" as no such service is live`,
+      detail: `Cannot call service "${invocation.service}" as no such service is live; plumb get lists what is`,
     })
   if ('closed' in view)
     return failed(503, {
