@@ -20,7 +20,7 @@ export function entriesAt(root: string): ReadonlyMap<string, Dirent> {
   return new Map(entries.map(entry => [entry.name, entry]))
 }
 
-export interface Walk {
+interface Walk {
   readonly root: string
   /** Whether a folder or file is left out, by its path. */
   readonly isLeftOut: (path: string) => boolean
