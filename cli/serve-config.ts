@@ -2,6 +2,8 @@
 
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { fullRefOf, remoteOf } from '../reconcile/source/remote.ts'
+import { SourceError } from '../reconcile/source/source-error.ts'
 import { hasErrors, type Issue, issue } from '../schema/issue.ts'
 import { isObject, type JsonObject } from '../schema/json.ts'
 import { isLocalSource, readServerConfig, type ServerConfig } from '../schema/server.ts'
@@ -40,7 +42,29 @@ export async function configOf(options: ServeFlags): Promise<ControlConfig> {
       ),
   ]
   if (hasErrors(issues)) throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues })
-  return controlConfig(config, options)
+  const made = controlConfig(config, options)
+  const refused = sourceProblem(made)
+  if (refused) {
+    const found = placed(issue('INVALID_VALUE', refused.message, { pointer: refused.pointer }), file, options)
+    throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues: [found] })
+  }
+  return made
+}
+
+/** What the source itself would refuse: said before a port is open. */
+function sourceProblem({ source }: ControlConfig): { readonly message: string; readonly pointer: string } | null {
+  if (source.kind !== 'git') return null
+  for (const [pointer, check] of [
+    ['/source/git', () => remoteOf(source.url, source.allowLocal)],
+    ['/source/ref', () => fullRefOf(source.ref)],
+  ] as const)
+    try {
+      check()
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error
+      return { message: error.message, pointer }
+    }
+  return null
 }
 
 /** plumb.yaml, with the flags over it: one reading judges both. */

@@ -51,6 +51,18 @@ describe('configOf() of flags alone', () => {
       /such as "prod"; it was given by --environment/,
     ],
     ['a ref that is an option', { ...least, ref: '-x' }, 'INVALID_VALUE', /such as "main"; it was given by --ref/],
+    [
+      'a source of another protocol',
+      { ...least, source: 'git://git.example.com/x' },
+      'INVALID_VALUE',
+      /its scheme is "git".*; it was given by --source/,
+    ],
+    [
+      'a source with a token',
+      { ...least, source: 'https://token@git.example.com/x' },
+      'INVALID_VALUE',
+      /keep credentials out of URLs.*; it was given by --source/,
+    ],
     ['an empty source', { ...least, source: '' }, 'INVALID_VALUE', /"source.git".*; it was given by --source/],
     ['an empty data directory', { ...least, data: '' }, 'INVALID_VALUE', /"data".*; it was given by --data/],
     ['an empty seal key', { ...least, sealKey: '' }, 'INVALID_VALUE', /"keys.seal".*; it was given by --seal-key/],
