@@ -8,8 +8,9 @@ import { declaredPath } from './aliases.ts'
 import type { DesiredResource } from './desired.ts'
 import type { Item } from './items.ts'
 import { locate } from './locate.ts'
+import type { NamedRef } from './names.ts'
 import { mergeChain } from './overlay.ts'
-import type { NamedRef, Rendered } from './render.ts'
+import type { Rendered } from './render.ts'
 
 /** Every ref there is in the environment, services included. */
 export type Known = { has(ref: Ref): boolean; keys(): Iterable<Ref> }

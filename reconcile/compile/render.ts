@@ -5,7 +5,7 @@ import type { KeyObject } from 'node:crypto'
 import { type Issue, issue } from '../../schema/issue.ts'
 import { atPointer, isObject, type Json, type JsonObject, pointerOf, stepsOf } from '../../schema/json.ts'
 import type { Normalised } from '../../schema/normalise.ts'
-import { type KindName, type Ref, refOf } from '../../schema/ref.ts'
+import { type Ref, refOf } from '../../schema/ref.ts'
 import { Secret } from '../../schema/secret.ts'
 import type { Finding, Kind, Vocabulary } from '../../schema/vocabulary.ts'
 import { canonicalPath, declaredPath } from './aliases.ts'
@@ -13,7 +13,7 @@ import type { DesiredResource } from './desired.ts'
 import { digestsOf } from './digests.ts'
 import type { Item } from './items.ts'
 import { aboutKey, locate, positionOfItem, rawAt } from './locate.ts'
-import { normalNames } from './names.ts'
+import { type NamedRef, readNames } from './names.ts'
 import { duplicateListKeys, mergeChain } from './overlay.ts'
 import { leavesOf, placesOf, withLeaf } from './paths.ts'
 import { judgeRetyping } from './retype.ts'
@@ -26,13 +26,6 @@ export interface RenderContext {
   /** A secret in plain text and an open channel are errors. */
   readonly requireSecurity: boolean
   readonly digestKey: KeyObject | null
-}
-
-/** A name in a field that refers to other resources. */
-export interface NamedRef {
-  readonly pointer: string
-  readonly name: string
-  readonly kinds: readonly KindName[]
 }
 
 export interface Rendered {
@@ -64,13 +57,13 @@ export function renderResource(chain: readonly Item[], context: RenderContext): 
   judgeLossy()
 
   const leaves = mapOf(filled.leaves.map(leaf => [pointerOf(canonicalPath(kind, leaf.path)), leaf] as const))
-  const { spec: named, empty } = normalNames(kind, raw)
+  const { spec: named, names: found, empty } = readNames(kind, raw)
   for (const pointer of empty) report('INVALID_VALUE', emptyName(pointer), pointerOf(declaredPath(kind, stepsOf(pointer), declared)))
   const { spec, secrets } = sealSecrets(named)
   const tainted = [...leaves].filter(([pointer, leaf]) => leaf.isTainted && !secrets.has(pointer)).map(([pointer]) => pointer)
   const unknown = unset.map(path => pointerOf(canonicalPath(kind, path)))
   judgeOpening(spec)
-  const names = namesIn(kind, spec, unknown)
+  const names = unknown.length === 0 ? found : found.filter(({ pointer }) => !unknown.includes(pointer))
   const closes = spec.is_active === false ? 'inactive' : (findings.find(finding => finding.closes)?.closes ?? null)
   const resource: DesiredResource = {
     ref,
@@ -262,17 +255,6 @@ function emptyName(pointer: string): string {
 
 function isSet(value: Json | undefined): boolean {
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null && value !== ''
-}
-
-function namesIn(kind: Kind, spec: JsonObject, unknown: readonly string[]): NamedRef[] {
-  const names: NamedRef[] = []
-  for (const { path, kinds } of kind.refFields)
-    for (const place of placesOf(spec, path)) {
-      if (typeof place.value !== 'string' || place.value === '') continue
-      const pointer = pointerOf(place.path)
-      if (!unknown.includes(pointer)) names.push({ pointer, name: place.value, kinds })
-    }
-  return names
 }
 
 function refsOf(names: readonly NamedRef[]): Ref[] {
