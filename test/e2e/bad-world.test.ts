@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../directory.ts'
 import { mountSmallDisk } from '../small-disk.ts'
 import { plumb } from './command.ts'
 import { type Crm, createCrm } from './crm.ts'
-import { call, createRemote, type Remote, startServer } from './server.ts'
+import { call, createRemote, type Remote, type Status, startServer } from './server.ts'
 import { environmentYaml, goodFiles, startWatched, type Watched } from './watched.ts'
 
 describe('a server whose world fails', () => {
@@ -169,13 +169,18 @@ describe('a server that starts again', () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>
   let remote: Remote
   let data: string
+  /** The last two states that were live. */
+  let before: State
+  let last: State
 
   beforeAll(async () => {
     directory = await temporaryDirectory()
     remote = await createRemote(goodFiles)
     data = join(directory.path, 'data')
     await using first = await startWatched({ remote, data })
+    before = stateOf(await first.settled())
     await first.goLive()
+    last = stateOf(await first.settled())
   })
 
   afterAll(async () => {
@@ -194,9 +199,16 @@ describe('a server that starts again', () => {
       await rename(remote.url, `${remote.url}.away`)
       await using again = await startWatched({ remote, data })
       assert.match(again.server.output(), /The last good state was damaged and an older one is used/)
+      assert.deepEqual(stateOf(await again.settled()), before)
       assert.equal((await call(`${again.server.channels}/ping`, { at: 1 })).status, 200)
       await rename(`${remote.url}.away`, remote.url)
+      // It may have looked again by itself.
+      await again.sync()
+      before = stateOf(await again.settled())
+      assert.deepEqual([before.digest, before.revision], [last.digest, last.revision])
       await again.goLive()
+      last = stateOf(await again.settled())
+      assert.ok(last.serial > before.serial && last.digest !== before.digest, JSON.stringify(last))
     })
 
   test('serves on where its source is a port that answers garbage', async () => {
@@ -253,6 +265,12 @@ test('a full disk keeps what is live, and the revision goes live once there is r
   assert.equal((await watched.settled()).live.revision, revision)
   assert.deepEqual(watched.traffic.failures, [])
 })
+
+type State = Pick<Status['live'], 'serial' | 'digest' | 'revision'>
+
+function stateOf({ live: { serial, digest, revision } }: Status): State {
+  return { serial, digest, revision }
+}
 
 function portOf(url: string): number {
   return Number(new URL(url).port)

@@ -194,25 +194,27 @@ describe('a server full of secrets', () => {
     const refs = ((await admin.get('resources?limit=1000')).resources as unknown as readonly { readonly ref: string }[]).map(
       ({ ref }) => ref,
     ) // as the admin API documents
-    for (const args of [
-      ['status'],
-      ['get'],
-      ['history'],
-      ['plan'],
-      ['plan', '--markdown'],
-      ['plan', remote.clone],
-      ['sync'],
-      ['types'],
-      ['get', 'security/basic'],
-      ['explain', 'security/basic'],
-      ['ping', 'sql/Refusing'],
-      ['ping', 'redis/Refusing'],
-      ['ping', 'outgoing_rest/Gone'],
-      ['invoke', 'use', '{"what":"refusing"}'],
-    ])
+    for (const [args, status, says] of [
+      [['status'], 0, /Refusing/],
+      [['get'], 0, /security\/basic/],
+      [['history'], 0, /./],
+      [['plan'], 0, /No changes/],
+      [['plan', '--markdown'], 0, /0 to create, 0 to update/],
+      [['plan', remote.clone], 0, /No changes/],
+      [['sync'], 0, /./],
+      [['types'], 0, /./],
+      [['get', 'security/basic'], 0, /#[0-9a-f]{8}/],
+      [['explain', 'security/basic'], 0, /"\*\*\*"/],
+      [['ping', 'sql/Refusing'], 1, /sql\/Refusing/],
+      [['ping', 'redis/Refusing'], null, /redis\/Refusing/],
+      [['ping', 'outgoing_rest/Gone'], 1, /outgoing_rest\/Gone/],
+      [['invoke', 'use', '-d', '{"what":"rest"}'], 0, /200/],
+      [['invoke', 'use', '-d', '{"what":"refusing"}'], 1, /^Cannot use sql "Refusing" as /],
+      [['invoke', 'use', '-d', '{"what":"throw"}'], 1, /the log has the reason/],
+    ] as const)
       for (const rest of [[], ['--json']]) {
-        const run = await command([...args, ...rest])
-        if (args[0] === 'get' && args[1]) assert.match(run.stdout, /#[0-9a-f]{8}/, 'it is there as a digest')
+        const { stdout, stderr } = await command([...args, ...rest], status)
+        if (rest.length === 0) assert.match(`${stdout}${stderr}`, says)
       }
     for (const ref of refs)
       for (const path of ref.startsWith('service/') ? ['resources'] : ['resources', 'explain'])
@@ -224,7 +226,8 @@ describe('a server full of secrets', () => {
       await remote.write({ 'environments/dev/misplaced.yaml': `${yaml}\n` })
       await remote.push(what)
       const answer = await admin.post('sync', {})
-      await command(['validate', remote.clone])
+      // Without the server's secrets only their places can be judged, and this value has a right place.
+      await command(['validate', remote.clone], what === 'a pattern' ? 0 : 1)
       await remote.write({ 'environments/dev/misplaced.yaml': null })
       await remote.push(`without ${what}`)
       assert.equal((answer.outcome as { readonly kind: string }).kind, 'refused', JSON.stringify(answer)) // as the admin API documents
@@ -233,17 +236,17 @@ describe('a server full of secrets', () => {
 
   test('rotates one, and shows the change as digests', async () => {
     await writeFile(join(files, 'file'), secrets.rotated.value)
-    const plan = await command(['plan'])
+    const plan = await command(['plan'], 0)
     assert.match(plan.stdout, /secrets: \(sensitive, #[0-9a-f]{8} → #[0-9a-f]{8}\)/)
-    await command(['sync'])
+    await command(['sync'], 0)
     await ask(
       '/file',
       { what: 'rest' },
       { authorization: `Basic ${Buffer.from(`${secrets.user.value}:${secrets.rotated.value}`).toString('base64')}` },
       200,
     )
-    await command(['rollback', '--reason', 'canary'])
-    await command(['sync', '--retry'])
+    await command(['rollback', '--reason', 'canary'], 0)
+    await command(['sync', '--retry'], 0)
   })
 
   test('warns of one that stands in a file of the estate, and does not repeat it', async () => {
@@ -252,7 +255,7 @@ describe('a server full of secrets', () => {
     })
     await remote.push('literal')
     for (const args of [['plan'], ['plan', '--json'], ['sync', '--json'], ['get', 'redis/literal'], ['explain', 'redis/literal']]) {
-      const { stdout, stderr } = await command(args)
+      const { stdout, stderr } = await command(args, 0)
       search(`plumb ${args.join(' ')}`, `${stdout}${stderr}`, [literal])
     }
   })
@@ -294,9 +297,11 @@ describe('a server full of secrets', () => {
     if (expected !== null) assert.equal(answer.status, expected, `${path}: ${JSON.stringify(answer.body)}`)
   }
 
-  async function command(args: readonly string[]): Promise<Run> {
+  /** @param status null: a Redis that asks for no password takes any, and there may be none */
+  async function command(args: readonly string[], status: number | null): Promise<Run> {
     const run = await plumb(args, { server: `unix:${join(server.data, 'admin.sock')}` })
     search(`plumb ${args.join(' ')}`, `${run.stdout}${run.stderr}`)
+    assert.equal(run.status, status ?? Math.min(run.status ?? 1, 1), `plumb ${args.join(' ')}: ${run.stdout}${run.stderr}`)
     return run
   }
 })

@@ -18,7 +18,7 @@ export function stamped(stamp: number, more: Files = {}): Files {
   return {
     'environments/dev/environment.yaml': environmentOf('0s'),
     'environments/dev/channels.yaml': `channel_rest:\n${channelOf('stamp', contentTypeOf(stamp))}`,
-    'services/stamp.ts': serviceOf('stamp', `return { stamp: ${stamp}, echo: request.echo }`, '{ echo: number }'),
+    'services/stamp.ts': serviceOf('stamp', `return { stamp: ${stamp}, echo: request.echo, pid: process.pid }`, '{ echo: number }'),
     ...more,
   }
 }

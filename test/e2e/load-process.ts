@@ -11,6 +11,8 @@ const { origin, pathname } = new URL(options.url)
 const kept = 20
 const counts = { requests: 0, connects: 0, longestMs: 0 }
 const found = { failed: [] as string[], mixed: [] as string[], stale: [] as string[] }
+const failedOn: (number | null)[] = []
+const pids = new Set<number>()
 const stamps = new Set<number>()
 const state = { least: 0, isStopping: false, waiting: options.connections }
 const startedAt = performance.now()
@@ -24,23 +26,36 @@ process.on('message', (message: { readonly kind: string; readonly stamp?: number
 process.on('disconnect', () => process.exit(0))
 
 await Promise.all(Array.from({ length: options.connections }, ask))
-const report: LoadReport = { ...counts, ...found, stamps: [...stamps].sort((a, b) => a - b), elapsedMs: performance.now() - startedAt }
+const report: LoadReport = {
+  ...counts,
+  ...found,
+  failedOn,
+  stamps: [...stamps].sort((a, b) => a - b),
+  elapsedMs: performance.now() - startedAt,
+}
 process.send?.({ kind: 'report', report }, () => process.disconnect())
 
 async function ask(): Promise<void> {
   const client = new Client(origin, { pipelining: 1, headersTimeout: 60_000, bodyTimeout: 60_000 })
+  const connection: Connection = { pid: null }
   client.on('connect', () => {
     counts.connects += 1
+    connection.pid = null
   })
   for (let at = 0; !state.isStopping; at += 1) {
-    await once(client)
-    if (at === 0 && --state.waiting === 0) process.send?.({ kind: 'started' })
+    await once(client, connection)
+    if (at === 0 && --state.waiting === 0) process.send?.({ kind: 'started', pids: [...pids] })
     await sleep(options.pauseMs)
   }
   await client.close()
 }
 
-async function once(client: Client): Promise<void> {
+/** Who answered on it last. */
+interface Connection {
+  pid: number | null
+}
+
+async function once(client: Client, connection: Connection): Promise<void> {
   counts.requests += 1
   const echo = counts.requests
   const { least } = state
@@ -53,17 +68,21 @@ async function once(client: Client): Promise<void> {
       body: JSON.stringify({ echo }),
     })
     const verdict = judge({ status: statusCode, contentType: String(headers['content-type']), text: await body.text() }, echo)
-    if (verdict.kind !== 'whole') note(verdict.kind, verdict.reason)
+    if (verdict.kind !== 'whole') note(verdict.kind, verdict.reason, connection)
     else {
       stamps.add(verdict.stamp)
-      if (verdict.stamp < least) note('stale', `stamp ${verdict.stamp} after ${least} was live`)
+      connection.pid = verdict.pid
+      if (verdict.pid !== null) pids.add(verdict.pid)
+      if (verdict.stamp < least) note('stale', `stamp ${verdict.stamp} after ${least} was live`, connection)
     }
   } catch (error) {
-    note('failed', error instanceof Error ? `${error.message} ${(error as { code?: string }).code ?? ''}` : String(error))
+    note('failed', error instanceof Error ? `${error.message} ${(error as { code?: string }).code ?? ''}` : String(error), connection)
   }
   counts.longestMs = Math.max(counts.longestMs, performance.now() - askedAt)
 }
 
-function note(kind: keyof typeof found, reason: string): void {
-  if (found[kind].length < kept) found[kind].push(reason)
+function note(kind: keyof typeof found, reason: string, { pid }: Connection): void {
+  if (found[kind].length >= kept) return
+  found[kind].push(reason)
+  if (kind === 'failed') failedOn.push(pid)
 }

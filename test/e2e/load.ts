@@ -14,6 +14,8 @@ export interface LoadOptions {
 export interface LoadReport {
   readonly requests: number
   readonly failed: readonly string[]
+  /** For each of `failed`, the pid its connection was answered by before; null where it was not, or no answer says. */
+  readonly failedOn: readonly (number | null)[]
   readonly mixed: readonly string[]
   /** Answers older than what was live when they were asked for. */
   readonly stale: readonly string[]
@@ -26,6 +28,8 @@ export interface LoadReport {
 }
 
 export interface Load extends AsyncDisposable {
+  /** Who gave the first answers, where they say it. */
+  readonly pids: readonly number[]
   /** From here on no answer may be older. */
   expect(stamp: number): Promise<void>
   stop(): Promise<LoadReport>
@@ -37,11 +41,12 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const ended = once(child, 'exit')
   const next = async () => {
     const [message] = await Promise.race([once(child, 'message'), ended.then(() => [{ kind: 'died' }])])
-    return message as { readonly kind: string; readonly report: LoadReport } // as load-process.ts sends
+    return message as { readonly kind: string; readonly report: LoadReport; readonly pids: readonly number[] } // as load-process.ts sends
   }
   const started = await next()
   if (started.kind !== 'started') throw new Error('The load process did not start')
   return {
+    pids: started.pids,
     async expect(stamp) {
       const answer = next()
       child.send({ kind: 'expect', stamp })

@@ -8,7 +8,8 @@ export interface StampedAnswer {
 }
 
 export type Verdict =
-  | { readonly kind: 'whole'; readonly stamp: number }
+  /** `pid`: of the process that answered, where it says so. */
+  | { readonly kind: 'whole'; readonly stamp: number; readonly pid: number | null }
   | { readonly kind: 'mixed'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -16,7 +17,7 @@ export type Verdict =
 export function judge({ status, contentType, text }: StampedAnswer, echo: number): Verdict {
   if (status !== 200) return { kind: 'failed', reason: `status ${status}: ${text.slice(0, 500)}` }
   const header = /^application\/vnd\.stamp-(\d+)\+json/.exec(contentType)?.[1]
-  let body: { readonly stamp?: unknown; readonly echo?: unknown }
+  let body: { readonly stamp?: unknown; readonly echo?: unknown; readonly pid?: unknown }
   try {
     body = JSON.parse(text)
   } catch {
@@ -25,7 +26,7 @@ export function judge({ status, contentType, text }: StampedAnswer, echo: number
   if (body.echo !== echo) return { kind: 'failed', reason: `the answer to ${body.echo} instead of the one to ${echo}` }
   if (header === undefined || String(body.stamp) !== header)
     return { kind: 'mixed', reason: `${contentType} around a body of ${body.stamp}` }
-  return { kind: 'whole', stamp: Number(header) }
+  return { kind: 'whole', stamp: Number(header), pid: typeof body.pid === 'number' ? body.pid : null }
 }
 
 export const contentTypeOf = (stamp: number) => `application/vnd.stamp-${stamp}+json`
