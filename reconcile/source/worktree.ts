@@ -4,7 +4,7 @@
 
 import { type Dirent, lstatSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type Budget, defaultBudget } from './budget.ts'
+import { type Budget, defaultBudget, maxBytesOf } from './budget.ts'
 import { entriesAt, isAbsent, isSkipped, undecodable, walk } from './folders.ts'
 import { Ignored } from './ignored.ts'
 import { everything, leadsOf } from './leads.ts'
@@ -186,7 +186,7 @@ class Worktree implements WorktreeSource {
     const blob = blobId(content)
     if (known?.file.blob === blob) return { ...known, stamp, isRacy }
     const file = { path, blob, bytes: content.length }
-    if (content.length > this.#budget.fileBytes) return { stamp, file, content: undefined, leads: [], isRacy }
+    if (content.length > maxBytesOf(path, this.#budget)) return { stamp, file, content: undefined, leads: [], isRacy }
     return { stamp, file, content, leads: leadsOf(path, content), isRacy }
   }
 }

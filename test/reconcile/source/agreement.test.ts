@@ -125,6 +125,14 @@ const cases: Readonly<Record<string, Case>> = {
     files: { ...here, [environmentFile]: tooLarge },
     found: [`YAML_LIMIT ${environmentFile}:1`],
   },
+  'with a lockfile that is larger than other files may be': {
+    files: {
+      ...here,
+      'services/hi.ts': service(),
+      'package.json': '{"name":"estate","version":"1.0.0"}',
+      'package-lock.json': `{"name":"estate","version":"1.0.0","lockfileVersion":3,"packages":{}}${' '.repeat(1024 * 1024)}`,
+    },
+  },
   'with a file just as large as is accepted': {
     files: { ...here, 'environments/dev/big.yaml': `groups: []\n#${'x'.repeat(1024 * 1024 - 13)}\n`, 'services/hi.ts': service() },
   },

@@ -127,11 +127,12 @@ test('tree() stops a tree that unfolds to billions of paths at its budget, withi
 
 test('read() refuses a file over the budget by name, and reads the others', async () => {
   using repository = createRepository()
-  repository.commit({ 'big.bin': Buffer.alloc(1_048_577), 'small.yaml': 'a: 1' })
+  repository.commit({ 'big.bin': Buffer.alloc(1_048_577), 'small.yaml': 'a: 1', 'package-lock.json': Buffer.alloc(1_048_577) })
   await using source = sourceOf(repository)
   const tree = await source.tree(await source.fetch())
   await assert.rejects(tree.read(['big.bin']), /"big.bin" as it has 1048577 bytes/)
   assert.equal((await tree.read(['small.yaml'])).get('small.yaml')?.length, 4)
+  assert.equal((await tree.read(['package-lock.json'])).get('package-lock.json')?.length, 1_048_577)
 })
 
 test('a damaged clone is discarded and made anew', async () => {
