@@ -2,12 +2,16 @@
 // at once, what is broken changes nothing and says where and why.
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, readFile, symlink } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { temporaryDirectory } from '../directory.ts'
 import { until } from '../until.ts'
 import { plumb } from './command.ts'
+import { isFree } from './crash-estate.ts'
 import { copySampleEstate, type Estate } from './estate.ts'
 import { type Answer, bootMs, call, createRemote, root, type Status, startServer, type TestServer } from './server.ts'
 
@@ -146,6 +150,45 @@ test('the line of README serves a branch, with its state under .plumb of the wor
   assert.equal(told.status, 0, told.stderr)
   assert.equal(told.json().environment, 'dev')
 })
+
+// In a copy, whose state is its own; what is installed is that of the checkout, whose setup must have nothing to do.
+describe('make run', () => {
+  const ports = { 'the channels': 17_010, 'the admin API': 8_183 }
+
+  test('serves the checkout on the ports of README, and ends when it is told to', async context => {
+    for (const [what, port] of Object.entries(ports))
+      if (process.env.CI !== 'true' && !(await isFree(port))) return context.skip(`port ${port}, of ${what}, is taken`)
+    if (process.env.CI !== 'true' && !(await isThere('make'))) return context.skip('make is not there')
+    assert.equal(await readFile(join(root, 'node_modules/.plumb-setup'), 'utf8'), await readFile(join(root, 'package-lock.json'), 'utf8'))
+    await using directory = await temporaryDirectory()
+    const copy = join(directory.path, 'plumb')
+    const left = ['node_modules', '.git', '.plumb', 'dist', 'test']
+    await cp(root, copy, { recursive: true, filter: path => !left.includes(relative(root, path)) })
+    await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+    const make = spawn('make', ['run'], { cwd: copy, detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(make, 'exit')
+    const output = text(make.stdout)
+    try {
+      const [, line = ''] = /^curl (localhost:17010\S* -d .*)$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+      const [url = '', body = ''] = line.split(" -d '")
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      const ask = () => call(`http://${url}`, JSON.parse(body.replace(/'$/, '')), { headers }).catch(() => null)
+      await until(async () => (await ask())?.status === 200 || make.exitCode !== null, 'The answer', bootMs)
+      assert.deepEqual((await ask())?.body, jane)
+    } finally {
+      // As Ctrl-C does it: to make and all that it started.
+      if (make.exitCode === null) process.kill(-(make.pid ?? 0), 'SIGINT')
+      await ended
+    }
+    assert.match(await output, /^Channels {2}http:\/\/localhost:17010$/m)
+    for (const port of Object.values(ports)) assert.ok(await isFree(port), `port ${port} is free again`)
+  })
+})
+
+async function isThere(command: string): Promise<boolean> {
+  const [error] = await once(spawn(command, ['--version'], { stdio: 'ignore' }), 'spawn').catch(cause => [cause])
+  return error === undefined
+}
 
 function withoutLog(output: string): string {
   return output.replace(/^\d\d:\d\d:\d\d\.\d{3} .*\n/gm, '')
