@@ -52,7 +52,7 @@ process.on('uncaughtException', error => {
   known = true
   blameRunning('threw outside of a call')
   const fields = worker.strayFields(error)
-  log.error(fields, `This worker ends and is replaced, as ${codeOf(fields)} threw outside of a call: ${fields.err.message}`)
+  log.error(fields, `${codeOf(fields)} threw outside of a call, so this worker ends and is replaced: ${fields.err.message}`)
   process.exit(70)
 })
 process.on('exit', () => {
@@ -68,7 +68,7 @@ function end(): void {
 function codeOf({ service, path, began }: ReturnType<typeof worker.strayFields>): string {
   if (service !== undefined) return `Service "${service}"`
   if (path !== undefined) return `Code of "${path}"`
-  return began === undefined ? 'Code' : `Code of "${began}" or another service`
+  return began === undefined ? 'Code of the estate' : `A service, perhaps "${began}",`
 }
 
 function blameRunning(reason: string): void {

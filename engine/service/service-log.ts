@@ -70,8 +70,8 @@ export function errorFields(error: unknown, maps: SourceMaps): ErrorFields {
   if (!(error instanceof Error))
     // An error of another realm is none here, and has a stack all the same.
     return hasStack(error)
-      ? { message: `It threw ${described(error)}`, stack: maps.mapStack(error) }
-      : { message: `It threw ${described(error)}; throw an Error, which tells its place` }
+      ? { message: `${described(error)}, which is no error of this process`, stack: maps.mapStack(error) }
+      : { message: `${described(error)}, which is no error and tells no place; throw an Error` }
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
   const cause = error.cause === undefined ? {} : { cause: causeOf(error.cause, maps) }
   const parts = error instanceof AggregateError ? { errors: error.errors.map(part => causeOf(part, maps)) } : {}

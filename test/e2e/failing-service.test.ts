@@ -10,7 +10,7 @@ const failed = 'The service failed; the log has the reason under this cid'
 /** Name → body, status, and what its line says: level, type of the error, message. */
 const services = {
   thrower: ["throw new Refused('no')", 500, ['error', 'Refused', /^Service "thrower" failed: no$/]],
-  undefinedly: ['throw undefined', 500, ['error', undefined, /^Service "undefinedly" failed: It threw undefined; /]],
+  undefinedly: ['throw undefined', 500, ['error', undefined, /^Service "undefinedly" failed: undefined, which is no error /]],
   bigint: ['return { n: 1n }', 500, ['error', 'TypeError', /^Service "bigint" failed: .* it returned an object with the field n, /]],
   refusing: ["return { toJSON() { throw new Refused('no') } }", 500, ['error', 'TypeError', /^Service "refusing" failed: .* and no$/]],
   exiting: ['process.exit(1)', 500, ['error', 'Error', /^Service "exiting" failed: Cannot call process\.exit\(\)/]],
@@ -19,6 +19,11 @@ const services = {
     "void Promise.resolve().then(() => { throw new Refused('no') }); return {}",
     200,
     ['error', 'Refused', /^Service "forgetful" let go of a promise that was rejected: no$/],
+  ],
+  rejecting: [
+    'void Promise.reject(); return {}',
+    200,
+    ['error', undefined, /^A service, perhaps "rejecting", let go of a promise that was rejected: undefined, which is no error /],
   ],
   late: [
     "setTimeout(() => { throw new Refused('no') }, 1); return {}",
@@ -48,6 +53,7 @@ interface Line {
   readonly level: number
   readonly msg: string
   readonly service?: string
+  readonly began?: string
   readonly cid?: string
   readonly channel?: string
   readonly err?: { readonly type?: string; readonly message: string; readonly stack?: string; readonly cause?: string }
@@ -87,7 +93,7 @@ describe('a service that fails', () => {
       assert.deepEqual(more, [])
       assert.equal(first.level, levels[level])
       assert.match(first.msg, message)
-      assert.deepEqual([first.service, first.err?.type], [name, type])
+      assert.deepEqual([first.service ?? first.began, first.err?.type], [name, type])
       const { cid, detail } = (answer.body ?? {}) as { readonly cid?: string; readonly detail?: string } // RFC 9457
       if (status === 500) {
         assert.equal(detail, failed)
@@ -100,11 +106,12 @@ describe('a service that fails', () => {
 
   /** Lines of log that tell of the service. */
   function linesOf(name: string): readonly Line[] {
-    const lines = server.output().split('\n')
-    return lines
-      .filter(line => line.includes(`"service":"${name}"`) || line.includes(`/${name}"`) || line.includes(`${name}.ts`))
+    const marks = [`"service":"${name}"`, `"began":"${name}"`, `"channel":"channel_rest/${name}"`, `services/${name}.ts`]
+    return server
+      .output()
+      .split('\n')
+      .filter(line => line.startsWith('{') && marks.some(mark => line.includes(mark)))
       .map(line => JSON.parse(line) as Line) // pino writes it
-      .filter(({ level, msg }) => level === levels.error || msg.startsWith('done'))
   }
 
   test('what a service prints stands in lines of log alone', () => {
