@@ -22,8 +22,9 @@ const lifeline = holdLifeline(4, {
     process.exit(1)
   },
 })
-const [{ startWorker }, { createLog }, { builtinVocabulary }] = await Promise.all([
+const [{ startWorker }, { createConsole }, { createLog }, { builtinVocabulary }] = await Promise.all([
   import('./worker.ts'),
+  import('../service/console.ts'),
   import('./log.ts'),
   import('../../schema/vocabulary.ts'),
 ])
@@ -42,6 +43,8 @@ const worker = startWorker({
   isDevelopment: human,
 })
 
+// That of libraries; a file of the estate has one of its own, which names it.
+globalThis.console = createConsole('', (_path, level, text) => log[level]({ began: worker.running() }, text))
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end)
 // A promise that service code let go of must not end the calls of others.
 process.on('unhandledRejection', reason => {

@@ -15,6 +15,7 @@ const services = {
   refusing: ["return { toJSON() { throw new Refused('no') } }", 500, ['error', 'TypeError', /^Service "refusing" failed: .* and no$/]],
   exiting: ['process.exit(1)', 500, ['error', 'Error', /^Service "exiting" failed: Cannot call process\.exit\(\)/]],
   printing: ["console.log('done %d', 7); return {}", 200, ['info', undefined, /^done 7$/]],
+  global: ["globalThis.console.log('done %d', 7); return {}", 200, ['info', undefined, /^done 7$/]],
   forgetful: [
     "void Promise.resolve().then(() => { throw new Refused('no') }); return {}",
     200,
