@@ -35,7 +35,7 @@ async function addressIn(dataDir: string): Promise<string | null> {
 /** Whether it is a directory of this user that nobody else may enter. */
 async function isPrivate(directory: string): Promise<boolean> {
   const found = await lstat(directory).catch(() => null) // gone, as temporary ones may be
-  return found !== null && found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
+  return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
 }
 
 /** Names the socket in `<data>/admin.addr`, whole or not at all. */

@@ -8,8 +8,7 @@ import type { Revision } from '../../schema/ref.ts'
 import type { Hold } from '../plan/plan.ts'
 import { SourceError, type SourceFault } from '../source/source-error.ts'
 
-export type SyncOutcome = { readonly revision: Revision | null; readonly phases: Phases } & /** `issues` are warnings. */
-(
+export type SyncOutcome = { readonly revision: Revision | null; readonly phases: Phases } /** `issues` are warnings. */ & (
   | {
       readonly kind: 'live'
       readonly serial: number
