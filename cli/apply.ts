@@ -3,7 +3,6 @@ import { Command } from 'commander'
 import type { JsonObject } from '../schema/json.ts'
 import { wholeNumber } from './arguments.ts'
 import { tellOutcome } from './outcome.ts'
-import { withProgress } from './progress.ts'
 import { CommandError, exit, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
@@ -19,8 +18,9 @@ export function applyCommand(): Command {
     .action((target: string, options: Options) =>
       withInput(
         options,
+        'Applying',
         () => readWanted(target, options),
-        async (client, { path, body }) => tellOutcome(await withProgress('Applying', client.post(path, body)), options),
+        async (client, { path, body }) => tellOutcome(await client.post(path, body), options),
       ),
     )
 }

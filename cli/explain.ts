@@ -12,6 +12,7 @@ export function explainCommand(): Command {
     .action((text: string, options: Shared) =>
       withInput(
         options,
+        'Explaining',
         () => readRef(text),
         async (client, ref) => {
           const found = await client.get(`explain/${ref.split('/').map(encodeURIComponent).join('/')}`)

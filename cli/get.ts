@@ -22,6 +22,7 @@ export function getCommand(): Command {
     .action((text: string | undefined, options: Options) =>
       withInput(
         options,
+        'Reading what is live',
         () => readWanted(text, options),
         async (client, { ref, query }) => {
           if (ref !== null) {

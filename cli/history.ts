@@ -18,6 +18,7 @@ export function historyCommand(): Command {
     .action((options: Options) =>
       withInput(
         options,
+        'Reading the history',
         () => readPage(options),
         async (client, query) => {
           const found = await client.get(`history?${query}`)

@@ -3,7 +3,6 @@ import { Command } from 'commander'
 import type { Json, JsonObject } from '../schema/json.ts'
 import { wholeNumber } from './arguments.ts'
 import { fileReason } from './file-reason.ts'
-import { withProgress } from './progress.ts'
 import { CommandError, exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
@@ -21,9 +20,10 @@ export function invokeCommand(): Command {
     .action((service: string, options: Options) =>
       withInput(
         options,
+        `Calling ${service}`,
         () => readCall(service, options),
         async (client, call) => {
-          const answer = await withProgress(`Calling ${service}`, client.post('invoke', call))
+          const answer = await client.post('invoke', call)
           printJson(options.json ? answer : answer.payload)
           return exit.done
         },

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { readRef } from './arguments.ts'
 import { printable } from './print.ts'
-import { withProgress } from './progress.ts'
 import { exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 export function pingCommand(): Command {
@@ -12,9 +11,10 @@ export function pingCommand(): Command {
     .action((text: string, options: Shared) =>
       withInput(
         options,
+        `Pinging ${text}`,
         () => readRef(text),
         async (client, ref) => {
-          const answer = await withProgress(`Pinging ${ref}`, client.post('ping', { ref }))
+          const answer = await client.post('ping', { ref })
           if (options.json) printJson(answer)
           else
             process.stdout.write(

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { isObject, type JsonObject } from '../schema/json.ts'
 import { readRevision } from './arguments.ts'
-import { withProgress } from './progress.ts'
 import { CommandError, exit, printJson, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
@@ -21,9 +20,10 @@ export function planCommand(): Command {
     .action((directory: string | undefined, options: Options) =>
       withInput(
         options,
+        'Planning',
         () => readWanted(directory, options),
         async (client, body) => {
-          const answer = await withProgress('Planning', client.post('plans', body))
+          const answer = await client.post('plans', body)
           if (options.json) printJson(answer.plan)
           else process.stdout.write(`${String(options.markdown ? answer.markdown : answer.text)}\n`)
           return options.detailedExitcode && hasChanges(answer.plan) ? exit.changes : exit.done

@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import type { JsonObject } from '../schema/json.ts'
 import { wholeNumber } from './arguments.ts'
 import { tellOutcome } from './outcome.ts'
-import { withProgress } from './progress.ts'
 import { CommandError, exit, type Shared, talksToServer, withInput } from './run.ts'
 
 interface Options extends Shared {
@@ -18,8 +17,9 @@ export function rollbackCommand(): Command {
     .action((serial: string | undefined, options: Options) =>
       withInput(
         options,
+        'Rolling back',
         () => readWanted(serial, options),
-        async (client, body) => tellOutcome(await withProgress('Rolling back', client.post('rollback', body)), options),
+        async (client, body) => tellOutcome(await client.post('rollback', body), options),
       ),
     )
 }

@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Command } from 'commander'
 import type { Issue } from '../schema/issue.ts'
+import type { JsonObject } from '../schema/json.ts'
 import { type AdminClient, openClient, ServerRefusal, UnreachableError } from './client.ts'
 import { fileReason } from './file-reason.ts'
 import { printable, printIssues } from './print.ts'
+import { withProgress } from './progress.ts'
 
 /** Exit statuses of every command; documented in docs/cli.md. */
 export const exit = { done: 0, failed: 1, changes: 2, waits: 3, usage: 64, unreachable: 69 } as const
@@ -38,21 +40,32 @@ export function talksToServer(command: Command): Command {
     .option('--token-file <file>', 'file that holds the token (default: the token in PLUMB_TOKEN); the socket needs none')
 }
 
-/** Runs a command against its server and ends with the status it returns. */
-export async function withServer(options: Shared, act: (client: AdminClient) => Promise<number>): Promise<void> {
-  await withInput(options, () => undefined, act)
+/** Runs a command against its server and ends with the status it returns. `doing` is shown where an answer takes long, such as `Planning`. */
+export async function withServer(options: Shared, doing: string, act: (client: Asking) => Promise<number>): Promise<void> {
+  await withInput(options, doing, () => undefined, act)
 }
+
+/** What a command asks its server by. */
+export type Asking = Pick<AdminClient, 'environment' | 'get' | 'post'>
 
 /** The same for a command that is given something: `read` comes first, so that what is wrong with it is told without a server. */
 export async function withInput<Input>(
   options: Shared,
+  doing: string,
   read: () => Input | Promise<Input>,
-  act: (client: AdminClient, input: Input) => Promise<number>,
+  act: (client: Asking, input: Input) => Promise<number>,
 ): Promise<void> {
+  const shown = <Result>(work: Promise<Result>) => withProgress(doing, work)
   await finish(options, async () => {
-    const input = await read()
-    await using client = await openClient({ ...(options.server ? { server: options.server } : {}), token: tokenOf(options) })
-    return await act(client, input)
+    const input = await shown((async () => await read())())
+    await using client = await shown(openClient({ ...(options.server ? { server: options.server } : {}), token: tokenOf(options) }))
+    const { environment } = client
+    const asking = {
+      environment,
+      get: (path: string) => shown(client.get(path)),
+      post: (path: string, body: JsonObject) => shown(client.post(path, body)),
+    }
+    return await act(asking, input)
   })
 }
 

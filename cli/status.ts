@@ -9,7 +9,7 @@ export function statusCommand(): Command {
     .description('what is live, since when, and what is not as it should be')
     .addHelpText('after', '\nExample:\n  plumb status --json | jq .live.generation')
     .action((options: Shared) =>
-      withServer(options, async client => {
+      withServer(options, 'Reading the status', async client => {
         const status = await client.get('status')
         if (options.json) printJson(status)
         else {

@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 import { tellOutcome } from './outcome.ts'
-import { withProgress } from './progress.ts'
 import { type Shared, talksToServer, withServer } from './run.ts'
 
 interface Options extends Shared {
@@ -15,14 +14,8 @@ export function syncCommand(): Command {
     .option('--end-probation', 'let what is live pass its probation now instead of waiting for its end')
     .addHelpText('after', '\nExample:\n  git push && plumb sync')
     .action((options: Options) =>
-      withServer(options, async client =>
-        tellOutcome(
-          await withProgress(
-            'Syncing',
-            client.post('sync', { retry: options.retry ?? false, endProbation: options.endProbation ?? false }),
-          ),
-          options,
-        ),
+      withServer(options, 'Syncing', async client =>
+        tellOutcome(await client.post('sync', { retry: options.retry ?? false, endProbation: options.endProbation ?? false }), options),
       ),
     )
 }
