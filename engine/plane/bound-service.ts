@@ -3,6 +3,7 @@
 import type { Ref } from '../../schema/ref.ts'
 import type { Generation } from '../generation/generation.ts'
 import type { ServiceView } from '../service/unit.ts'
+import { closedOf, isServiceView } from '../service/view.ts'
 
 export type BoundService =
   | { readonly kind: 'open'; readonly view: ServiceView }
@@ -14,14 +15,5 @@ export function serviceOf(ref: Ref | null, generation: Pick<Generation, 'resolve
   const view = ref === null ? null : generation.resolve(ref)
   const reason = closedOf(view)
   if (reason !== null) return { kind: 'closed', reason }
-  return isService(view) ? { kind: 'open', view } : { kind: 'closed', reason: 'its service is not there' }
-}
-
-function isService(view: unknown): view is ServiceView {
-  return typeof view === 'object' && view !== null && 'run' in view && typeof view.run === 'function'
-}
-
-/** Why a view does not work, as closed resources of every kind say it. */
-export function closedOf(view: unknown): string | null {
-  return typeof view === 'object' && view !== null && 'closed' in view && typeof view.closed === 'string' ? view.closed : null
+  return isServiceView(view) ? { kind: 'open', view } : { kind: 'closed', reason: 'its service is not there' }
 }

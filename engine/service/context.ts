@@ -10,7 +10,8 @@ import type { Holdings } from './holdings.ts'
 import { type Context, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
 import { type ServiceLogOptions, UnitLog } from './service-log.ts'
 import type { SourceMaps } from './source-map.ts'
-import type { ServiceView, Unit } from './unit.ts'
+import type { Unit } from './unit.ts'
+import { closedOf, isServiceView } from './view.ts'
 
 /** Services that call each other deeper than this are a cycle. */
 const deepestInvoke = 32
@@ -93,7 +94,7 @@ function clientOf(unit: Unit, { method, kinds, name, holdings }: Wanted): object
     const ref = refOf(kind, name)
     const view = unit.resolve(ref)
     if (view === undefined) continue
-    const reason = isConnection(view) ? view.status().reason : closedReason(view)
+    const reason = isConnection(view) ? view.status().reason : closedOf(view)
     if (reason !== null) throw new UnavailableConnection(ref, `Cannot use ${method} "${name}" as ${withoutPlace(reason)}`)
     const client = isConnection(view) ? view.client : view
     if (typeof client !== 'object' || client === null)
@@ -122,17 +123,13 @@ function isConnection(view: unknown): view is Connection {
   return typeof view === 'object' && view !== null && 'status' in view && typeof view.status === 'function'
 }
 
-function closedReason(view: unknown): string | null {
-  return typeof view === 'object' && view !== null && 'closed' in view && typeof view.closed === 'string' ? view.closed : null
-}
-
 async function invokeService(unit: Unit, name: string, payload: unknown): Promise<unknown> {
   if (unit.depth >= deepestInvoke)
     throw new InvokeError('INVOKE_DEPTH', `Cannot invoke "${name}" as ${deepestInvoke} services already call each other: end the recursion`)
   const view = unit.resolve(refOf(serviceKind, name))
-  const closed = closedReason(view)
+  const closed = closedOf(view)
   if (closed !== null) throw new ServiceUnavailable(`Cannot invoke "${name}" as ${closed}`)
-  if (!isService(view)) throw new InvokeError('NO_SERVICE', `Cannot invoke "${name}" as there is no such service in this environment`)
+  if (!isServiceView(view)) throw new InvokeError('NO_SERVICE', `Cannot invoke "${name}" as there is no such service in this environment`)
   const [problem] = view.check(payload)
   if (problem !== undefined)
     throw new InvokeError(
@@ -140,8 +137,4 @@ async function invokeService(unit: Unit, name: string, payload: unknown): Promis
       `Cannot invoke "${name}" as the payload does not fit its input: ${problem.pointer || '(the whole)'} ${problem.message}`,
     )
   return view.run(new DerivedUnit(unit, { depth: unit.depth + 1 }), payload)
-}
-
-function isService(view: unknown): view is ServiceView {
-  return typeof view === 'object' && view !== null && 'run' in view && typeof view.run === 'function'
 }

@@ -5,6 +5,7 @@
 import { failpoint } from '#failpoint'
 import type { Clock } from '../../adapters/port.ts'
 import type { ApplyOutcome, Condition, Engine } from '../../engine/generation/engine.ts'
+import { orAborted } from '../../engine/generation/settled.ts'
 import type { Store } from '../../engine/store/port.ts'
 import type { Revision } from '../../schema/ref.ts'
 import type { Compiled } from '../compile/desired.ts'
@@ -163,6 +164,7 @@ async function look(attempt: Attempt): Promise<SyncOutcome> {
   const { state, conditions, options } = attempt
   const { engine, clock, signal } = options
   for (let stale = 0; ; ) {
+    // A remote that does not answer must not keep the server from stopping.
     const head = await timed('head', attempt, () => orAborted(options.source.head(), signal))
     attempt.revision = head
     attempt.key = await keyOf(head, options)
@@ -289,18 +291,5 @@ async function timed<T>(phase: string, { phases }: Attempt, run: () => Promise<T
     return await run()
   } finally {
     phases[phase] = Math.round((performance.now() - startedAt) * 10) / 10
-  }
-}
-
-/** A remote that does not answer must not keep the server from stopping. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw signal.reason
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
