@@ -105,7 +105,7 @@ export async function runServer(
       env: workerVariables,
     },
   })
-  onBound(config)
+  onBound({ channels: { ...config.channels, port: binding.ports.channels }, admin: { ...config.admin, port: binding.ports.admin } })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, binding.stop)
   return await binding.ended
 }

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member, Roster } from './supervisor.ts'
 
@@ -17,6 +17,8 @@ export class BindError extends Error {
 }
 
 export interface Binding {
+  /** The ports that were opened, also where 0 asked for any. */
+  readonly ports: { readonly channels: number; readonly admin: number }
   readonly supervisor: number
   /** Resolves with the exit status the command should have. */
   readonly ended: Promise<number>
@@ -84,6 +86,7 @@ export async function bind(binds: Binds): Promise<Binding> {
     // A group of its own: the terminal's Ctrl-C reaches the binder alone, which then stops the rest in order.
     detached: true,
   })
+  const ports = { channels: portOf(channels), admin: portOf(admin) }
   channels.close()
   admin.close()
   let stoppedAt: number | null = null
@@ -97,7 +100,7 @@ export async function bind(binds: Binds): Promise<Binding> {
     supervisor.on('error', () => resolve(1))
     supervisor.on('exit', code => resolve(stoppedAt !== null && code === 0 ? 0 : 1))
   })
-  return { supervisor: supervisor.pid ?? 0, ended, stop }
+  return { ports, supervisor: supervisor.pid ?? 0, ended, stop }
 }
 
 async function open(address: Address): Promise<Server> {
@@ -121,6 +124,10 @@ async function tryToOpen({ host, port }: Address): Promise<Server> {
   server.listen({ host, port, backlog, exclusive: true })
   await once(server, 'listening')
   return server
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port // a TCP server that listens has one
 }
 
 function fdOf(server: Server): number {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'vitest'
 import { BindError, bind } from '../../../engine/process/bind.ts'
+import { temporaryDirectory } from '../../directory.ts'
 
 const program = { execArgv: [], script: '/nowhere.ts', args: [], env: 'all' as const }
 
@@ -40,4 +43,31 @@ test('bind() on a port that is taken says so, and keeps neither port', async () 
     server.close()
     await once(server, 'close')
   }
+})
+
+test('bind() of port 0 tells which ports it opened, and they are held until it is stopped', async () => {
+  await using directory = await temporaryDirectory()
+  const script = join(directory.path, 'idle.js')
+  await writeFile(script, 'setTimeout(() => undefined, 5_000)')
+  const idle = { ...program, script }
+  const any = { host: '127.0.0.1', port: 0 }
+  const binding = await bind({
+    channels: any,
+    admin: any,
+    workers: 1,
+    silentMs: 60_000,
+    graceMs: 1_000,
+    codeCache: join(directory.path, 'cache'),
+    control: idle,
+    worker: idle,
+  })
+  const { channels, admin } = binding.ports
+  assert(channels > 0 && admin > 0 && channels !== admin)
+  for (const port of [channels, admin]) {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.destroy()
+  }
+  binding.stop()
+  await binding.ended
 })
