@@ -12,6 +12,7 @@ import { openEventStream } from './event-stream.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Actor, type Events, type Operations, Refusal } from './port.ts'
+import { type Role, reaches } from './role.ts'
 import { pathParameters, type Row, type RowSurroundings } from './route.ts'
 import { rows as allRows } from './routes.ts'
 import type { Tokens } from './token.ts'
@@ -83,7 +84,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   }
 
   async function answer(c: Context<Env>, row: Row, checks: Checks): Promise<Response> {
-    const actor = row.open ? anybody : authenticate(c)
+    const actor = row.role === null ? anybody : authorised(authenticate(c), row.role)
     const params = checks.params(c.req.param())
     if (params.environment !== undefined && params.environment !== environment)
       throw new Refusal(
@@ -94,13 +95,13 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     const query = checks.query(new URL(c.req.url).searchParams)
     c.header('x-correlation-id', c.get('cid'))
     if (row.stream) return stream(c, query)
-    const body = row.method === 'POST' ? await checks.body(c.req.raw) : {}
+    const body = row.body ? await checks.body(c.req.raw) : {}
     return c.json(await row.run({ params, query, body, actor }, surroundings))
   }
 
   /** @throws Refusal 401, 429 */
   function authenticate(c: Context<Env>): Actor {
-    if (c.env.via === 'socket') return { name: 'local', via: 'socket' }
+    if (c.env.via === 'socket') return { name: 'local', via: 'socket', role: 'admin' }
     const address = c.env.incoming.socket.remoteAddress ?? ''
     const waitMs = attempts.waitMs(address)
     if (waitMs > 0) {
@@ -162,7 +163,13 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   }
 }
 
-const anybody: Actor = { name: 'anybody', via: 'token' }
+const anybody: Actor = { name: 'anybody', via: 'token', role: 'viewer' }
+
+/** @throws Refusal 403 */
+function authorised(actor: Actor, needed: Role): Actor {
+  if (reaches(actor.role, needed)) return actor
+  throw new Refusal(403, 'FORBIDDEN', `Cannot take the request as "${actor.name}" has the role ${actor.role}: ${needed} is needed`)
+}
 
 /** `{ref}` as Hono writes it. */
 function routeOf(path: string): string {

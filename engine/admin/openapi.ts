@@ -39,7 +39,7 @@ function operationOf(row: Row): JsonObject {
   return {
     operationId: row.id,
     summary: row.summary,
-    ...(row.open ? { security: [] } : {}),
+    ...(row.role === null ? { security: [] } : { 'x-role': row.role }),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(row.body ? { requestBody: bodyOf(row.body.schema) } : {}),
     responses: {

@@ -3,6 +3,7 @@
 
 import type { Issue } from '../../schema/issue.ts'
 import type { Json, JsonObject } from '../../schema/json.ts'
+import type { Role } from './role.ts'
 
 /** An operation that cannot be carried out, as the caller is told. */
 export class Refusal extends Error {
@@ -22,6 +23,7 @@ export class Refusal extends Error {
 export interface Actor {
   readonly name: string
   readonly via: 'socket' | 'token'
+  readonly role: Role
 }
 
 /** A file of an uploaded tree. */

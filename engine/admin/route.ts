@@ -3,6 +3,7 @@
 
 import type { JsonObject } from '../../schema/json.ts'
 import type { Actor, Operations } from './port.ts'
+import type { Role } from './role.ts'
 
 /** What a row is called with, checked against its schemas. */
 interface Call {
@@ -15,12 +16,12 @@ interface Call {
 export interface Row {
   /** operationId in the OpenAPI document. */
   readonly id: string
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** As OpenAPI writes it: `/plans/{id}`. Parameters are those of `pathParameters`. */
   readonly path: string
   readonly summary: string
-  /** Answers without a credential. */
-  readonly open?: true
+  /** The least role that may; null answers without a credential. */
+  readonly role: Role | null
   /** JSON Schema of the query parameters, an object. */
   readonly query?: JsonObject
   readonly body?: { readonly schema: JsonObject; readonly maxBytes: number }
@@ -36,6 +37,23 @@ export interface RowSurroundings {
   readonly operations: Operations
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   readonly document: () => JsonObject
+}
+
+/** Largest body of a request that uploads nothing. */
+export const maxBodyBytes = 1_000_000
+
+export function json(description: string): Row['answer'] {
+  return { description, contentType: 'application/json', schema: { type: 'object' } }
+}
+
+/** Schema of an object that has these properties and no others. */
+export function object(properties: JsonObject, required: readonly string[] = []): JsonObject {
+  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
+}
+
+export function textIn<Name extends string>(from: JsonObject, name: Name): { readonly [N in Name]?: string } {
+  const found = from[name]
+  return typeof found === 'string' ? ({ [name]: found } as { [N in Name]: string }) : {} // TypeScript widens a computed name
 }
 
 export const environmentPrefix = '/api/v1/environments/{environment}'

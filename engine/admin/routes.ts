@@ -2,9 +2,8 @@
 
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { Refusal, type Upload } from './port.ts'
-import { environmentPrefix, type Row } from './route.ts'
+import { environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
 
-const maxBodyBytes = 1_000_000
 const maxUploadBytes = 32_000_000
 
 const revision = { type: 'string', pattern: '^(?:[0-9a-f]{40}|[0-9a-f]{64})$', description: 'A full commit SHA, 40 or 64 hex digits' }
@@ -32,7 +31,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: '/healthz',
     summary: 'Whether the control process answers',
-    open: true,
+    role: null,
     answer: json('It does'),
     run: async () => ({ status: 'alive' }),
   },
@@ -41,7 +40,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: '/readyz',
     summary: 'Whether a generation is served',
-    open: true,
+    role: null,
     answer: json('It is; 503 where it is not'),
     async run(_call, { ready }) {
       const state = ready()
@@ -54,6 +53,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: '/api/v1',
     summary: 'Which environment this server serves, and its version',
+    role: 'viewer',
     answer: json('{ environment, version }'),
     run: async (_call, { environment, version }) => ({ environment, version }),
   },
@@ -62,6 +62,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: '/api/v1/openapi.json',
     summary: 'This document',
+    role: 'viewer',
     answer: json('An OpenAPI 3.1 document'),
     run: async (_call, { document }) => document(),
   },
@@ -70,6 +71,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/status`,
     summary: 'What is live, conditions, last sync, holds, workers, degraded resources',
+    role: 'viewer',
     answer: json('The status'),
     run: (_call, { operations }) => operations.status(),
   },
@@ -78,6 +80,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/plans`,
     summary: 'Stored plans, newest first',
+    role: 'viewer',
     query: object({ limit }),
     answer: json('{ plans }'),
     run: ({ query }, { operations }) => operations.listPlans(Number(query.limit)),
@@ -87,6 +90,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/plans`,
     summary: 'Compiles and plans the configured ref, a revision or an uploaded tree, and stores the plan',
+    role: 'operator',
     body: {
       schema: { ...object({ revision, files }), not: { required: ['revision', 'files'] }, description: 'A revision, or files, or neither' },
       maxBytes: maxUploadBytes,
@@ -103,6 +107,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/plans/{id}`,
     summary: 'A stored plan',
+    role: 'viewer',
     answer: json('{ plan, text, markdown }'),
     run: ({ params }, { operations }) => operations.getPlan(String(params.id)),
   },
@@ -111,6 +116,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/plans/{id}/apply`,
     summary: 'Carries out a stored plan',
+    role: 'deployer',
     body: { schema: object({ confirmDeletes }), maxBytes: maxBodyBytes },
     answer: json('The outcome'),
     run: ({ params, body, actor }, { operations }) => operations.applyPlan({ id: String(params.id), ...confirmationIn(body) }, actor),
@@ -120,6 +126,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/apply`,
     summary: 'Compiles, plans and applies an uploaded tree',
+    role: 'deployer',
     body: { schema: object({ files, confirmDeletes }, ['files']), maxBytes: maxUploadBytes },
     answer: json('The outcome'),
     run: ({ body, actor }, { operations }) => operations.applyTree({ files: uploadsOf(body), ...confirmationIn(body) }, actor),
@@ -129,6 +136,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/sync`,
     summary: 'Fetches, plans and applies the configured ref',
+    role: 'operator',
     body: {
       schema: object({
         retry: { type: 'boolean', default: false, description: 'Clears the marks first' },
@@ -145,6 +153,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/validate`,
     summary: 'Compiles an uploaded tree and says what is wrong with it',
+    role: 'operator',
     body: { schema: object({ files, types: { type: 'boolean', default: false } }, ['files']), maxBytes: maxUploadBytes },
     answer: json('{ issues }'),
     run: ({ body }, { operations }) => operations.validate({ files: uploadsOf(body), types: body.types === true }),
@@ -154,6 +163,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/resources`,
     summary: 'Live resources, by ref; secrets as digests',
+    role: 'viewer',
     query: object({
       limit,
       kind: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'A kind: lower-case letters, digits and underscores' },
@@ -168,6 +178,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/resources/{ref}`,
     summary: 'A live resource; secrets as digests',
+    role: 'viewer',
     answer: json('The resource'),
     run: ({ params }, { operations }) => operations.getResource(String(params.ref)),
   },
@@ -176,6 +187,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/explain/{ref}`,
     summary: 'Where each value of a resource comes from',
+    role: 'viewer',
     answer: json('{ leaves }'),
     run: ({ params }, { operations }) => operations.explain(String(params.ref)),
   },
@@ -184,6 +196,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/history`,
     summary: 'What went live, newest first',
+    role: 'viewer',
     query: object({ limit, before: { type: 'integer', minimum: 1, description: 'Only older serials' } }),
     answer: json('{ history }'),
     run: ({ query }, { operations }) =>
@@ -194,6 +207,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/rollback`,
     summary: 'Goes back to the generation before, or to a serial of the history',
+    role: 'operator',
     body: {
       schema: object({ to: { type: 'integer', minimum: 1, description: 'A serial' }, reason: { type: 'string', maxLength: 1000 } }),
       maxBytes: maxBodyBytes,
@@ -207,6 +221,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/invoke`,
     summary: 'Calls a live service',
+    role: 'operator',
     body: {
       schema: object(
         {
@@ -234,6 +249,7 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${environmentPrefix}/ping`,
     summary: 'Checks the far end of a connection',
+    role: 'operator',
     body: { schema: object({ ref }, ['ref']), maxBytes: maxBodyBytes },
     answer: json('{ ok, elapsedMs, reason }'),
     run: ({ body, actor }, { operations }) => operations.ping(String(body.ref), actor),
@@ -243,6 +259,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/types`,
     summary: 'The text of environment.d.ts for the live environment',
+    role: 'viewer',
     answer: json('{ text }'),
     run: async (_call, { operations }) => ({ ...(await operations.types()) }),
   },
@@ -251,6 +268,7 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/journal`,
     summary: 'What happened, oldest first',
+    role: 'viewer',
     query: object({ limit, after: { type: 'integer', minimum: 0, default: 0, description: 'Only later numbers' } }),
     answer: json('{ events }'),
     run: ({ query }, { operations }) => operations.journal({ after: Number(query.after), limit: Number(query.limit) }),
@@ -260,20 +278,13 @@ export const rows: readonly Row[] = [
     method: 'GET',
     path: `${environmentPrefix}/events`,
     summary: 'What happens, as Server-Sent Events; Last-Event-ID, or after, goes on where a stream ended',
+    role: 'viewer',
     query: object({ after: { type: 'integer', minimum: 0 } }),
     answer: { description: 'The stream', contentType: 'text/event-stream', schema: { type: 'string' } },
     stream: true,
     run: async () => ({}),
   },
 ]
-
-function json(description: string): Row['answer'] {
-  return { description, contentType: 'application/json', schema: { type: 'object' } }
-}
-
-function object(properties: JsonObject, required: readonly string[] = []): JsonObject {
-  return { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) }
-}
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */
 function uploadsOf(body: JsonObject): Upload[] {
@@ -291,9 +302,4 @@ function uploadsOf(body: JsonObject): Upload[] {
 
 function confirmationIn(body: JsonObject): { confirmDeletes?: number } {
   return body.confirmDeletes === undefined ? {} : { confirmDeletes: Number(body.confirmDeletes) }
-}
-
-function textIn<Name extends string>(from: JsonObject, name: Name): { readonly [N in Name]?: string } {
-  const found = from[name]
-  return typeof found === 'string' ? ({ [name]: found } as { [N in Name]: string }) : {} // TypeScript widens a computed name
 }

@@ -26,7 +26,7 @@ export async function openTokens(store: Pick<Store, 'getSetting' | 'putSetting'>
 function tokensOf(digest: Buffer, first: string | null): Tokens {
   return {
     first,
-    actorOf: token => (timingSafeEqual(digestOfToken(token), digest) ? { name: 'admin', via: 'token' } : null),
+    actorOf: token => (timingSafeEqual(digestOfToken(token), digest) ? { name: 'admin', via: 'token', role: 'admin' } : null),
   }
 }
 

@@ -11,7 +11,7 @@ import { call, startServer, type TestServer } from './server.ts'
 
 const env = '/api/v1/environments/dev'
 const file = { path: 'environments/dev/a.yaml', base64: 'YQ==' }
-const actor = { name: 'admin', via: 'token' }
+const actor = { name: 'admin', via: 'token', role: 'admin' }
 
 describe('the admin API', () => {
   const held: { server?: TestServer } = {}
@@ -61,15 +61,15 @@ describe('the admin API', () => {
     })
 
   for (const row of rows)
-    test(`${row.method} ${row.path} is ${row.open ? 'open' : 'closed'} to who has no token, and tells nothing to read elsewhere`, async () => {
+    test(`${row.method} ${row.path} is ${row.role === null ? 'open' : 'closed'} to who has no token, and tells nothing to read elsewhere`, async () => {
       const path = row.path.replace('{environment}', 'dev').replace('{id}', 'p1').replace('{ref}', 'sql/a')
       server().asked.length = 0
       const answer = await call(server(), row.method, path, { token: null })
-      assert.equal(answer.status, row.open ? 200 : 401)
+      assert.equal(answer.status, row.role === null ? 200 : 401)
       assert.deepEqual(server().asked, [])
       assertHeaders(answer.headers)
-      if (!row.open) assertProblem(answer, 401, 'UNAUTHORIZED')
-      assert.equal(answer.headers['www-authenticate'], row.open ? undefined : 'Bearer realm="plumb"')
+      if (row.role !== null) assertProblem(answer, 401, 'UNAUTHORIZED')
+      assert.equal(answer.headers['www-authenticate'], row.role === null ? undefined : 'Bearer realm="plumb"')
     })
 
   test('the OpenAPI document has the rows of the table and no other', async () => {
@@ -86,7 +86,7 @@ describe('the admin API', () => {
       assert(isObject(item))
       const operation = item[row.method.toLowerCase()]
       assert(isObject(operation))
-      assert.deepEqual(operation.security, row.open ? [] : undefined)
+      assert.deepEqual(operation.security, row.role === null ? [] : undefined)
       assert.equal(operation.requestBody !== undefined, row.body !== undefined)
     }
   })
@@ -284,7 +284,7 @@ test('every schema of the table is one, and docs/admin-api.md names every code',
   const folder = join(import.meta.dirname, '../../../engine/admin')
   const documented = await readFile(join(import.meta.dirname, '../../../docs/admin-api.md'), 'utf8')
   const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name), 'utf8')))
-  const codes = files.flatMap(source => Array.from(source.matchAll(/'([A-Z]+(?:_[A-Z]+)+|UNAUTHORIZED|INTERNAL)'/g), ([, code]) => code))
+  const codes = files.flatMap(source => Array.from(source.matchAll(/'([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|UNAUTHORIZED|INTERNAL)'/g), ([, code]) => code))
   const named = Array.from(documented.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, code]) => code)
   assert.deepEqual(
     [...new Set(codes.filter(code => code !== 'ERR_HTTP_REQUEST_TIMEOUT' && code !== 'HPE_HEADER_OVERFLOW'))].sort(),

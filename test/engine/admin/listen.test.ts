@@ -21,7 +21,7 @@ test('listenAdmin() trusts who comes through the socket, which only its user may
   assert.deepEqual((await readdir(server.dataDir)).sort(), ['admin.addr', 'admin.sock'])
   assert.equal(await readFile(join(server.dataDir, 'admin.addr'), 'utf8'), `${server.socketPath}\n`)
   assert.deepEqual(await overSocket(server, 'POST', '/api/v1/environments/dev/sync'), { status: 200, text: '{"operation":"sync"}' })
-  assert.deepEqual(server.asked[0]?.args[1], { name: 'local', via: 'socket' })
+  assert.deepEqual(server.asked[0]?.args[1], { name: 'local', via: 'socket', role: 'admin' })
 })
 
 test('listenAdmin() takes the place of a socket that a killed server left', async () => {

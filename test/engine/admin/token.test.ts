@@ -8,10 +8,10 @@ test('openTokens() makes a token at the first start and tells it once', async ()
   const store = settings()
   const { first, actorOf } = await openTokens(store)
   assert.match(String(first), /^plumb_[A-Za-z0-9_-]{43}$/)
-  assert.deepEqual(actorOf(String(first)), { name: 'admin', via: 'token' })
+  assert.deepEqual(actorOf(String(first)), { name: 'admin', via: 'token', role: 'admin' })
   const second = await openTokens(store)
   assert.equal(second.first, null)
-  assert.deepEqual(second.actorOf(String(first)), { name: 'admin', via: 'token' })
+  assert.deepEqual(second.actorOf(String(first)), { name: 'admin', via: 'token', role: 'admin' })
 })
 
 test('openTokens() keeps nothing that the token could be read from', async () => {
