@@ -39,7 +39,7 @@ function operationOf(row: Row): JsonObject {
   return {
     operationId: row.id,
     summary: row.summary,
-    ...(row.role === null ? { security: [] } : { 'x-role': row.role }),
+    ...(row.role === null ? { security: [] } : { 'x-role': row.role, ...(row.scope ? { 'x-scope': row.scope } : {}) }),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(row.body ? { requestBody: bodyOf(row.body.schema) } : {}),
     responses: {

@@ -4,6 +4,7 @@
 import type { JsonObject } from '../../schema/json.ts'
 import type { Actor, Operations } from './port.ts'
 import type { Role } from './role.ts'
+import type { Scope } from './scope.ts'
 
 /** What a row is called with, checked against its schemas. */
 interface Call {
@@ -22,6 +23,8 @@ export interface Row {
   readonly summary: string
   /** The least role that may; null answers without a credential. */
   readonly role: Role | null
+  /** The group it belongs to, for tokens that are narrowed; null where every token may, whatever it is for. */
+  readonly scope: Scope | null
   /** JSON Schema of the query parameters, an object. */
   readonly query?: JsonObject
   readonly body?: { readonly schema: JsonObject; readonly maxBytes: number }
