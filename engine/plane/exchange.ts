@@ -67,6 +67,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   generation = 0
   deadlineAt = Number.POSITIVE_INFINITY
   readonly depth = 0
+  readonly delivery = null
   before: Deadlined | null = null
   after: Deadlined | null = null
   slot = -1

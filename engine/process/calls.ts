@@ -1,4 +1,4 @@
-// Calls that control makes in a worker: a service on behalf of an operator, and the check of a connection.
+// Calls that control makes in a worker: a service on behalf of an operator, a job or the queue, and the check of a connection.
 
 import { randomUUID } from 'node:crypto'
 import type { JsonObject } from '../../schema/json.ts'
@@ -7,6 +7,7 @@ import type { BuiltGeneration } from '../generation/built.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import { problemOf, resultJson } from '../service/errors.ts'
+import type { Delivery } from '../service/sdk.ts'
 import type { ServiceView } from '../service/unit.ts'
 import { serviceRef } from './guard.ts'
 
@@ -14,7 +15,12 @@ import { serviceRef } from './guard.ts'
 const shownProblems = 3
 const defaultDeadlineMs = 30_000
 
-export async function invokeService(live: BuiltGeneration | null, invocation: Invocation): Promise<InvocationOutcome> {
+/** Runs it on `live`, at most for its deadline, whatever the service does. Never rejects. */
+export async function invokeService(
+  live: BuiltGeneration | null,
+  invocation: Invocation,
+  delivery: Delivery | null = null,
+): Promise<InvocationOutcome> {
   const startedAt = performance.now()
   const elapsed = () => Math.round((performance.now() - startedAt) * 100) / 100
   const cid = invocation.cid ?? randomUUID()
@@ -62,6 +68,7 @@ export async function invokeService(live: BuiltGeneration | null, invocation: In
         deadlineAt: startedAt + deadlineMs,
         resolve: ref => live.resolve(ref),
         request: null,
+        delivery,
         depth: 0,
         channel: null,
         accept: (result, service) => {

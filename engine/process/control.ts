@@ -2,6 +2,7 @@
 
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../../adapters/clock.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Ref } from '../../schema/ref.ts'
 import type { SealKey } from '../../schema/seal.ts'
@@ -14,6 +15,7 @@ import { judgeProbation } from '../generation/probation.ts'
 import { orAborted } from '../generation/settled.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
+import { createDispatch, type Dispatch } from '../work/dispatch.ts'
 import { type Blame, blamedLife, blamePath } from './blame.ts'
 import { serviceRef } from './guard.ts'
 import { isOver } from './life.ts'
@@ -35,6 +37,8 @@ export interface EngineOptions {
 }
 
 export interface ProcessEngine extends Engine, AsyncDisposable {
+  /** Hands work that nobody waits for to workers. */
+  readonly dispatch: Dispatch
   /** Resolves when every worker serves what is live, after `ms`, or when `signal` is aborted. */
   served(ms: number, signal: AbortSignal): Promise<void>
 }
@@ -79,6 +83,11 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   let swap: Swap | undefined
 
   const grants = createLeaseGrants({ store, isGone: isOver, now: Date.now })
+  const dispatch = createDispatch({
+    isServing: ({ live }) => live > 0 && live === swap?.live().generation,
+    isOver,
+    clock: systemClock,
+  })
   await removeLeftBlames()
   const workers: ConnectedWorkers = await acceptWorkers({
     dataDirectory,
@@ -97,12 +106,14 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     onReport: (_worker, report) => judge(report),
     acquire: grants.acquire,
     release: grants.release,
+    work: dispatch,
   })
   const started = await createSwap({ ...options, workers, boot: options.boot, now: Date.now })
   swap = started
   for (const worker of workers.list()) void started.bringUp(worker)
 
   return {
+    dispatch,
     live: started.live,
     apply: async request => {
       const outcome = await started.apply(request)
@@ -140,6 +151,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await workers.ping(worker.id, ref)
     },
     async [Symbol.asyncDispose]() {
+      await dispatch[Symbol.asyncDispose]()
       await started[Symbol.asyncDispose]()
       await workers[Symbol.asyncDispose]()
     },

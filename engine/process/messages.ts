@@ -4,6 +4,7 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Entry, Settings } from '../generation/manifest.ts'
+import type { WorkOrder, WorkOutcome } from '../work/order.ts'
 
 /** worker → control, first call on a new link. */
 export interface Hello {
@@ -15,6 +16,8 @@ export interface Hello {
   readonly held: readonly { readonly generation: number; readonly manifest: string }[]
   /** 0: none. */
   readonly live: number
+  /** Ids of the orders it took and control may not have the outcome of. */
+  readonly orders: readonly string[]
 }
 
 export interface Welcome {
@@ -96,6 +99,8 @@ export type WorkerMethods = {
   drain(body: { readonly generation: number; readonly deadlineMs: number }): Promise<void>
   quarantine(body: { readonly list: readonly Quarantined[] }): Promise<void>
   invoke(body: Invocation): Promise<InvocationOutcome>
+  /** Answers at once whether the order is taken; how it ends is told by `outcome`. */
+  take(body: WorkOrder): Promise<boolean>
   ping(body: { readonly ref: Ref }): Promise<{ readonly ok: boolean; readonly elapsedMs: number; readonly reason: string | null }>
 }
 
@@ -103,6 +108,8 @@ export type WorkerMethods = {
 export type ControlMethods = {
   hello(body: Hello): Promise<Welcome>
   report(body: Report): void
+  /** How an order ended. Answered once that is on disk; where it fails, or the link closes, it is told again. */
+  outcome(body: { readonly id: string; readonly outcome: WorkOutcome }): Promise<void>
   acquire(body: { readonly name: string; readonly ttlMs: number }): Promise<{ readonly term: number } | null>
   release(body: { readonly name: string; readonly term: number }): Promise<boolean>
   /** Said before an end in good order: the link that closes next is no death. */

@@ -21,6 +21,7 @@ import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
 import { createServiceRuntime } from '../service/runtime.ts'
 import type { ErrorFields } from '../service/service-log.ts'
+import { createTaken } from '../work/taken.ts'
 import { invokeService, pingConnection } from './calls.ts'
 import { guarded } from './guard.ts'
 import { healthOf } from './health.ts'
@@ -103,6 +104,12 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     unsealer: () => unsealer,
     onLive,
   })
+  const taken = createTaken({
+    canRun: () => held.slots.live !== null,
+    run: order => invokeService(held.slots.live, order, order.delivery),
+    tell: (id, outcome) => ask('outcome', { id, outcome }),
+    clock: systemClock,
+  })
   const plane = createPlane({
     select: () => held.slots.select(),
     log,
@@ -123,7 +130,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       closing = true
       clearInterval(reports)
       control?.notify('leaving', null)
-      await plane.close({ graceMs })
+      await Promise.all([plane.close({ graceMs }), taken.close(graceMs)])
       await held.close()
       control?.close()
     },
@@ -159,7 +166,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   }
 
   async function greet(link: Link): Promise<void> {
-    const hello: Hello = { id, pid: process.pid, life, held: held.list(), live: held.slots.live?.number ?? 0 }
+    const hello: Hello = { id, pid: process.pid, life, held: held.list(), live: held.slots.live?.number ?? 0, orders: taken.held() }
     const welcome = await link.call<Welcome>('hello', hello)
     unsealer = welcome.sealKey === null ? null : createUnsealer(welcome.sealKey)
     sourceRoot = welcome.sourceRoot
@@ -184,6 +191,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       drain: async ({ generation, deadlineMs }) => held.drain(generation, deadlineMs),
       quarantine: async ({ list }) => setQuarantine(list),
       invoke: invocation => invokeService(held.slots.live, invocation),
+      take: async order => taken.take(order),
       ping: ({ ref }) => pingConnection(held.slots.live, ref),
     }
   }

@@ -8,6 +8,8 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Delta } from '../generation/manifest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
+import type { DispatchEnds, DispatchWorker } from '../work/dispatch.ts'
+import type { WorkOrder, WorkOutcome } from '../work/order.ts'
 import { type Link, LinkError, openLink } from './link.ts'
 import type { Begin, ControlMethods, Hello, Part, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
 import { linkPath, socketAddress } from './paths.ts'
@@ -22,6 +24,7 @@ export interface WorkersOptions {
   readonly onReport: (worker: WorkerPort, report: Report) => void
   readonly acquire: (name: string, life: string, ttlMs: number) => Promise<{ readonly term: number } | null>
   readonly release: (name: string, life: string, term: number) => Promise<boolean>
+  readonly work: DispatchEnds
 }
 
 export interface ConnectedWorkers extends Workers, AsyncDisposable {
@@ -93,6 +96,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
 
   function changed(): void {
     for (const look of [...waiting]) look()
+    options.work.changed()
   }
 
   function accept(socket: Socket): void {
@@ -104,7 +108,10 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         connected.set(link, connection)
         // The answer goes out first: it opens the seals that what follows needs.
         setImmediate(() => {
-          if (connection) options.onUp(connection.port)
+          if (connection) {
+            options.onUp(connection.port)
+            options.work.up(connection.work)
+          }
           changed()
         })
         return options.welcome()
@@ -119,13 +126,21 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         connection ? await options.acquire(name, connection.hello.life, ttlMs) : null,
       release: async ({ name, term }: { name: string; term: number }) =>
         connection ? await options.release(name, connection.hello.life, term) : false,
+      outcome: ({ id, outcome }: { id: string; outcome: WorkOutcome }) => {
+        if (!connection) throw new LinkError('Cannot take an outcome from a worker that did not say hello')
+        return options.work.told(connection.work, id, outcome)
+      },
       leaving: () => {
         isDeath = false
+        if (connection) options.work.leaving(connection.work)
       },
     } satisfies ControlMethodsOnWire)
     void link.closed.then(() => {
       connected.delete(link)
-      if (connection) options.onDown({ ...connection.hello, isDeath })
+      if (connection) {
+        options.work.down(connection.work)
+        options.onDown({ ...connection.hello, isDeath })
+      }
       changed()
     })
   }
@@ -138,6 +153,7 @@ interface Connection {
   readonly link: Link
   readonly hello: Hello
   readonly port: WorkerPort
+  readonly work: DispatchWorker
   report: Report | null
 }
 
@@ -148,6 +164,14 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
     link,
     hello,
     report: null,
+    work: {
+      life: hello.life,
+      orders: hello.orders,
+      get live() {
+        return live
+      },
+      take: (order: WorkOrder) => link.call('take', order),
+    },
     port: {
       id: hello.id,
       pid: hello.pid,

@@ -7,7 +7,7 @@ import { clientFor } from './client-proxy.ts'
 import { DerivedUnit } from './derived-unit.ts'
 import { InvokeError } from './errors.ts'
 import type { Holdings } from './holdings.ts'
-import { type Context, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
+import { type Context, type Delivery, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
 import { type ServiceLogOptions, UnitLog } from './service-log.ts'
 import type { SourceMaps } from './source-map.ts'
 import type { Unit } from './unit.ts'
@@ -70,6 +70,10 @@ class UnitContext {
 
   get request(): RequestFacts | null {
     return this.#unit.request
+  }
+
+  get delivery(): Delivery | null {
+    return this.#unit.delivery
   }
 
   get log(): ServiceLog {

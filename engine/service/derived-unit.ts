@@ -1,7 +1,7 @@
 // A unit of work as an inner call sees it: the same but for what is given. `signal` stays as lazy as the outer one's.
 
 import type { Ref } from '../../schema/ref.ts'
-import type { RequestFacts } from './sdk.ts'
+import type { Delivery, RequestFacts } from './sdk.ts'
 import type { Unit } from './unit.ts'
 
 export class DerivedUnit implements Unit {
@@ -35,6 +35,10 @@ export class DerivedUnit implements Unit {
 
   get request(): RequestFacts | null {
     return this.#outer.request
+  }
+
+  get delivery(): Delivery | null {
+    return this.#outer.delivery
   }
 
   get channel(): string | null {

@@ -56,6 +56,8 @@ export interface Context extends ClientMethods {
   readonly log: ServiceLog
   /** What is known of the HTTP request that started the unit of work; null where none did. */
   readonly request: RequestFacts | null
+  /** How this call was delivered, where it is work that nobody waits for; null for any other call. */
+  readonly delivery: Delivery | null
   /** Calls another service in the same generation, with the same cid and deadline. Rejects with what it threw. */
   invoke<Name extends ServiceName>(name: Name, payload: ServiceInput<Name>): Promise<ServiceOutput<Name>>
 }
@@ -70,6 +72,23 @@ export interface ServiceLog {
   warn(message: string): void
   error(fields: object, message?: string): void
   error(message: string): void
+}
+
+/**
+ * One delivery of an asynchronous call or a job run. Delivery is at least once: `id` stays the same in all deliveries of the same work,
+ * so it can serve as an idempotency key, and `redelivered` says that an earlier one may have begun.
+ */
+export interface Delivery {
+  readonly kind: 'async' | 'job'
+  readonly id: string
+  /** 1 for the first. */
+  readonly attempt: number
+  /** Whether an earlier delivery of it may have begun, wholly or in part. */
+  readonly redelivered: boolean
+  /** Name of the job; null for an asynchronous call. */
+  readonly job: string | null
+  /** ISO time the job was due at; null for an asynchronous call. */
+  readonly nominalAt: string | null
 }
 
 /** Who calls, as the credential that matched says. */

@@ -2,7 +2,7 @@
 // starts and ends on it; everything it reaches, it reaches through that generation.
 
 import type { Resolve } from '../../adapters/port.ts'
-import type { RequestFacts } from './sdk.ts'
+import type { Delivery, RequestFacts } from './sdk.ts'
 
 // Declared where service code sees them, as its declaration file stands alone.
 export type { Caller, RequestFacts } from './sdk.ts'
@@ -18,6 +18,8 @@ export interface Unit {
   readonly resolve: Resolve
   /** Null where no HTTP request started the unit. */
   readonly request: RequestFacts | null
+  /** Null where it is no work of the queue or of a job. */
+  readonly delivery: Delivery | null
   /** How many services called each other to get here; 0 for the first. */
   readonly depth: number
   /** Ref of the channel it came by; null where it came by none. */

@@ -284,7 +284,9 @@ test('every schema of the table is one, and docs/admin-api.md names every code',
   const folder = join(import.meta.dirname, '../../../engine/admin')
   const documented = await readFile(join(import.meta.dirname, '../../../docs/admin-api.md'), 'utf8')
   const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name), 'utf8')))
-  const codes = files.flatMap(source => Array.from(source.matchAll(/'([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|UNAUTHORIZED|INTERNAL)'/g), ([, code]) => code))
+  const codes = files.flatMap(source =>
+    Array.from(source.matchAll(/'([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|UNAUTHORIZED|INTERNAL)'/g), ([, code]) => code),
+  )
   const named = Array.from(documented.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, code]) => code)
   assert.deepEqual(
     [...new Set(codes.filter(code => code !== 'ERR_HTTP_REQUEST_TIMEOUT' && code !== 'HPE_HEADER_OVERFLOW'))].sort(),

@@ -337,6 +337,7 @@ test('A service sees the facts of the request', async () => {
     cid: 'my-id',
     generation: 7,
     depth: 0,
+    delivery: null,
   })
 })
 

@@ -29,6 +29,7 @@ async function createControl(directory?: string) {
     onReport: () => undefined,
     acquire: async () => null,
     release: async () => false,
+    work: { up: () => undefined, down: () => undefined, leaving: () => undefined, told: async () => undefined, changed: () => undefined },
   })
   return {
     dataDirectory,
@@ -49,7 +50,7 @@ async function createControl(directory?: string) {
   }
 }
 
-const hello = (more: Partial<Hello> = {}): Hello => ({ id: 1, pid: process.pid, life: 'life', held: [], live: 0, ...more })
+const hello = (more: Partial<Hello> = {}): Hello => ({ id: 1, pid: process.pid, life: 'life', held: [], live: 0, orders: [], ...more })
 
 for (const [what, directory] of [
   ['', 'data'],

@@ -123,6 +123,7 @@ export function unitOf(views: Readonly<Record<string, unknown>> = {}, given: Par
     deadlineAt: performance.now() + 60_000,
     resolve: ref => views[ref],
     request: null,
+    delivery: null,
     depth: 0,
     channel: null,
     accept: () => undefined,
