@@ -2,18 +2,16 @@
 
 import { type Context, Hono } from 'hono'
 import type { Log } from '../../adapters/port.ts'
-import type { JsonObject } from '../../schema/json.ts'
 import { STATUS_CODES } from '../node-http.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { type Checks, createChecks } from './checks.ts'
-import { openEventStream } from './event-stream.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Actor, type Events, type Operations, Refusal } from './port.ts'
 import { type Role, reaches } from './role.ts'
-import { pathParameters, type Row, type RowSurroundings } from './route.ts'
+import { type Call, pathParameters, type Row, type RowSurroundings } from './route.ts'
 import { rows as allRows } from './routes.ts'
 import type { Tokens } from './token.ts'
 
@@ -94,9 +92,10 @@ export function createAdminApp(options: AdminOptions): AdminApp {
       )
     const query = checks.query(new URL(c.req.url).searchParams)
     c.header('x-correlation-id', c.get('cid'))
-    if (row.stream) return stream(c, query)
+    if (row.open) return stream(c, row.open, { params, query, body: {}, actor })
     const body = row.body ? await checks.body(c.req.raw) : {}
-    return c.json(await row.run({ params, query, body, actor }, surroundings))
+    const found = await row.run({ params, query, body, actor }, surroundings)
+    return typeof found === 'string' ? c.body(found, 200, { 'content-type': row.answer.contentType }) : c.json(found)
   }
 
   /** @throws Refusal 401, 429 */
@@ -130,18 +129,17 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     )
   }
 
-  function stream(c: Context<Env>, query: JsonObject): Response {
+  function stream(c: Context<Env>, open: NonNullable<Row['open']>, call: Call): Response {
     const headers = { 'content-type': 'text/event-stream' }
     // The answer to HEAD has no body: nothing would ever end the stream behind it.
     if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     if (streams >= maxStreams) throw new Refusal(503, 'TOO_MANY_STREAMS', `Cannot open another event stream as ${maxStreams} are open`)
-    const last = c.req.header('last-event-id') ?? query.after
     const signal = AbortSignal.any([ending.signal, c.req.raw.signal])
-    const after = last === undefined || !/^\d{1,15}$/.test(String(last)) ? null : Number(last)
-    streams++
+    const { heartbeatMs = 15_000 } = options
     const onEnd = (): void => void streams--
-    const { events, journal, heartbeatMs = 15_000 } = options
-    return c.body(openEventStream({ after, events, journal, heartbeatMs, signal, onEnd }), 200, headers)
+    const opened = open(call, surroundings, { lastEventId: c.req.header('last-event-id'), heartbeatMs, signal, onEnd })
+    streams++
+    return c.body(opened, 200, headers)
   }
 
   function problem(c: Context<Env>, error: unknown): Response {

@@ -2,12 +2,13 @@
 // route that is not described, or not guarded, cannot exist.
 
 import type { JsonObject } from '../../schema/json.ts'
-import type { Actor, Operations } from './port.ts'
+import type { Store } from '../store/port.ts'
+import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
 import type { Scope } from './scope.ts'
 
 /** What a row is called with, checked against its schemas. */
-interface Call {
+export interface Call {
   readonly params: Readonly<Record<string, string>>
   readonly query: JsonObject
   readonly body: JsonObject
@@ -29,15 +30,30 @@ export interface Row {
   readonly query?: JsonObject
   readonly body?: { readonly schema: JsonObject; readonly maxBytes: number }
   readonly answer: { readonly description: string; readonly contentType: string; readonly schema: JsonObject }
-  /** `stream`: the answer is the event stream and `run` is not called. */
-  readonly stream?: true
-  run(call: Call, surroundings: RowSurroundings): Promise<JsonObject>
+  /** Server-Sent Events in place of what `run` would answer. */
+  open?(call: Call, surroundings: RowSurroundings, life: StreamLife): ReadableStream<Uint8Array>
+  /** A string is the answer as it is, of `answer.contentType`. */
+  run(call: Call, surroundings: RowSurroundings): Promise<JsonObject | string>
+}
+
+/** How long a stream is open, and where it begins. */
+export interface StreamLife {
+  /** What a client that was cut off has seen last: its `Last-Event-ID`. */
+  readonly lastEventId: string | undefined
+  readonly heartbeatMs: number
+  /** Aborted when the client or the server goes. */
+  readonly signal: AbortSignal
+  /** To be called once, however it ends. */
+  onEnd(): void
 }
 
 export interface RowSurroundings {
   readonly environment: string
   readonly version: string
   readonly operations: Operations
+  readonly events: Events
+  /** Where a stream that was cut goes on. */
+  readonly journal: Pick<Store, 'readJournal'>
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   readonly document: () => JsonObject
 }

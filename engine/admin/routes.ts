@@ -1,6 +1,7 @@
 // Every route of the admin API, in one table.
 
 import { isObject, type JsonObject } from '../../schema/json.ts'
+import { openEventStream } from './event-stream.ts'
 import { Refusal, type Upload } from './port.ts'
 import { environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
 
@@ -303,7 +304,10 @@ export const rows: readonly Row[] = [
     scope: 'read',
     query: object({ after: { type: 'integer', minimum: 0 } }),
     answer: { description: 'The stream', contentType: 'text/event-stream', schema: { type: 'string' } },
-    stream: true,
+    open({ query }, { events, journal }, { lastEventId = query.after, ...life }) {
+      const after = lastEventId === undefined || !/^\d{1,15}$/.test(String(lastEventId)) ? null : Number(lastEventId)
+      return openEventStream({ after, events, journal, ...life })
+    },
     run: async () => ({}),
   },
 ]
