@@ -1,5 +1,6 @@
 // What a command was given, read before any server is asked: each gives the value, or says what is accepted.
 
+import { durationMs } from '../schema/duration.ts'
 import { isRevision, parseRef, type Ref } from '../schema/ref.ts'
 import { CommandError, exit } from './run.ts'
 
@@ -17,6 +18,14 @@ export function wholeNumber(what: string, text: string, { min, max = Number.MAX_
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min} on` : `from ${min} to ${max}`
   throw usage(`Cannot use ${what} as it is "${text}": a whole number ${range} is accepted${next ? `; ${next}` : ''}`)
+}
+
+/** Milliseconds of the duration that `flag` gives. @throws CommandError */
+export function readDuration(flag: string, text: string): number {
+  const ms = durationMs(text)
+  if (ms === undefined)
+    throw usage(`Cannot use ${flag} as it is "${text}": a whole number and a unit, such as 500ms, 60s, 5m or 1h, is accepted`)
+  return ms
 }
 
 /** How many rows a list has at most. @throws CommandError */

@@ -39,6 +39,10 @@ export class UnreachableError extends Error {
 
 export interface AdminClient extends AsyncDisposable {
   readonly environment: string
+  /** The version of the server. */
+  readonly version: string
+  /** What its clock said when it was first asked, to the second, in milliseconds; null where it did not say. */
+  readonly clockMs: number | null
   get(path: string): Promise<JsonObject>
   post(path: string, body: JsonObject): Promise<JsonObject>
 }
@@ -53,6 +57,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   // Loaded by the commands that ask a server, so that the others do not wait for it.
   const { Client } = await import('undici')
   const client = new Client(origin, { ...(socketPath ? { socketPath } : {}), headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs })
+  let clockMs: number | null = null
   const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject> => {
     let answer: Dispatcher.ResponseData
     try {
@@ -72,6 +77,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
         { cause: error },
       )
     }
+    clockMs ??= Date.parse(String(answer.headers.date)) || null
     const parsed = parse(await readCapped(answer.body))
     if (answer.statusCode >= 400) throw new ServerRefusal(answer.statusCode, parsed)
     return parsed
@@ -81,6 +87,8 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   const under = (path: string) => `/api/v1/environments/${encodeURIComponent(environment)}/${path}`
   return {
     environment,
+    version: String(served.version ?? ''),
+    clockMs,
     get: path => call('GET', under(path)),
     post: (path, body) => call('POST', under(path), body),
     [Symbol.asyncDispose]: () => client.destroy(),

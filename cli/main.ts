@@ -20,6 +20,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   rollback: async () => (await import('./rollback.ts')).rollbackCommand(),
   invoke: async () => (await import('./invoke.ts')).invokeCommand(),
   ping: async () => (await import('./ping.ts')).pingCommand(),
+  wait: async () => (await import('./wait.ts')).waitCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   types: async () => (await import('./types.ts')).typesCommand(),
 }
 

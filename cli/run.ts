@@ -58,7 +58,7 @@ export async function withInput<Input>(
   const shown = <Result>(work: Promise<Result>) => withProgress(doing, work)
   await finish(options, async () => {
     const input = await shown((async () => await read())())
-    await using client = await shown(openClient({ ...(options.server ? { server: options.server } : {}), token: tokenOf(options) }))
+    await using client = await shown(connect(options))
     const { environment } = client
     const asking = {
       environment,
@@ -67,6 +67,12 @@ export async function withInput<Input>(
     }
     return await act(asking, input)
   })
+}
+
+/** The server that the options name. @throws UnreachableError, ServerRefusal, CommandError */
+export function connect(options: Shared): Promise<AdminClient> {
+  const token = tokenOf(options)
+  return openClient({ ...(options.server ? { server: options.server } : {}), token })
 }
 
 /** Runs a command; tells what went wrong on stderr, or as JSON on stdout where that was asked for. */

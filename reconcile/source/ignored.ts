@@ -1,13 +1,12 @@
 // Which files of a working tree git would not have, by its own rules (`.gitignore`, `.git/info/exclude`): a commit of the folder would
 // be without them. git is asked only where names are new or a rule changed, so a save of a known file starts nothing.
 
-import { existsSync, lstatSync } from 'node:fs'
-import { join, posix } from 'node:path'
+import { existsSync, lstatSync, readFileSync } from 'node:fs'
+import { join, posix, resolve } from 'node:path'
 import { SourceError } from './source-error.ts'
 import { runGit } from './spawn.ts'
 
 const askMs = 10_000
-const rules = ['.gitignore', '.git/info/exclude']
 
 export class Ignored {
   readonly #root: string
@@ -55,8 +54,9 @@ export class Ignored {
 
   #haveRulesChanged(paths: readonly string[]): boolean {
     let changed = false
-    for (const path of [...rules, ...paths.filter(each => each.endsWith('/.gitignore'))]) {
-      const stat = lstatSync(join(this.#root, path), { bigint: true, throwIfNoEntry: false })
+    const files = ['.gitignore', ...paths.filter(each => each.endsWith('/.gitignore'))].map(each => join(this.#root, each))
+    for (const path of [...files, excludeFile(this.#root)]) {
+      const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
       const stamp = stat ? `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}` : ''
       if (this.#stamps.get(path) !== stamp) changed = true
       this.#stamps.set(path, stamp)
@@ -85,4 +85,14 @@ export class Ignored {
     const answers = Buffer.concat(chunks).toString().split('\0').slice(0, -1)
     return answers.map(path => path.slice('./'.length))
   }
+}
+
+/** The repository's own rules. In a linked worktree or a submodule `.git` is a file that names the folder. @see gitrepository-layout(5) */
+function excludeFile(root: string): string {
+  const git = join(root, '.git')
+  if (lstatSync(git, { throwIfNoEntry: false })?.isFile() !== true) return join(git, 'info', 'exclude')
+  const named = /^gitdir: (.+)$/m.exec(readFileSync(git, 'utf8'))?.[1] ?? ''
+  const own = resolve(root, named)
+  const common = join(own, 'commondir')
+  return join(existsSync(common) ? resolve(own, readFileSync(common, 'utf8').trim()) : own, 'info', 'exclude')
 }

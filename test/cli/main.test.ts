@@ -6,7 +6,9 @@ import { exit } from '../../cli/run.ts'
 import { isObject } from '../../schema/json.ts'
 import { plumb } from '../e2e/command.ts'
 
-const commands = 'init,dev,serve,validate,plan,apply x,sync,status,get,explain x,history,rollback,invoke x,ping x,types'.split(',')
+const commands = 'init,dev,serve,validate,plan,apply x,sync,status,get,explain x,history,rollback,invoke x,ping x,wait,doctor,types'.split(
+  ',',
+)
 
 const lines: readonly (readonly [line: string, found: RegExp])[] = [
   ['--json', /^Cannot run plumb as its line is wrong: .+; plumb --help explains it$/],

@@ -137,6 +137,25 @@ test.skipIf(process.platform !== 'linux')(
   },
 )
 
+test('snapshot() of a linked worktree of git leaves out what git ignores there, by the rules of the repository too', async () => {
+  using main = estate({ 'services/a.ts': 'a', '.gitignore': '*.log.ts\n' })
+  const git = (...args: string[]) => execFileSync('git', ['-C', main.root, '-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args])
+  git('init', '--quiet')
+  git('add', '.')
+  git('commit', '--quiet', '-m', 'start')
+  const linked = `${main.root}-linked`
+  git('worktree', 'add', '--quiet', '--detach', linked)
+  try {
+    await using source = createWorktreeSource({ root: linked })
+    writeFiles(linked, { 'services/b.log.ts': 'x', 'services/c.ts': 'c' })
+    assert.deepEqual([...(await source.snapshot()).files.keys()], ['services/a.ts', 'services/c.ts'])
+    writeFileSync(join(main.root, '.git/info/exclude'), 'c.ts\n')
+    assert.deepEqual([...(await source.snapshot()).files.keys()], ['services/a.ts'])
+  } finally {
+    rmSync(linked, { recursive: true, force: true })
+  }
+})
+
 /** What this process watches, as the kernel lists it. */
 function watchedInodes(): ReadonlySet<number> {
   const lists = readdirSync('/proc/self/fdinfo').flatMap(name => {
