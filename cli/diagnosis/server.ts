@@ -28,7 +28,7 @@ export function examineStatus(status: JsonObject): readonly Diagnosis[] {
       warning(String(type).toLowerCase(), `${reason}, since ${since}`, 'plumb status says more'),
     ),
     ...listOf(status.quarantined).map(({ ref, reason }) =>
-      problem('service', `${ref} is quarantined: ${reason}`, 'Mend the service: a change of it has it tried again'),
+      problem('quarantine', `${ref} is quarantined: ${reason}`, 'Mend the service: a change of it has it tried again'),
     ),
   ]
 }

@@ -188,7 +188,7 @@ describe('a server that runs', () => {
     ]
     assert.deepEqual(examineStatus({ live: { generation: 2 }, conditions }).map(said), ['live: ok', 'stalled: warning'])
     const broken = { live: { generation: 0 }, quarantined: [{ ref: 'service/a', reason: 'it blocked the event loop' }] }
-    assert.deepEqual(examineStatus(broken).map(said), ['live: problem', 'service: problem'])
+    assert.deepEqual(examineStatus(broken).map(said), ['live: problem', 'quarantine: problem'])
   })
 
   test('is asked about every connection, and those that do not answer are told with their reason', async () => {
