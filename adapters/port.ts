@@ -38,6 +38,13 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The right to be the one instance of its scope that takes in work. */
+export interface HeldLease {
+  readonly name: string
+  /** Rises with every change of holder: what is written elsewhere carries it, so that a former holder can be told from the present one. */
+  readonly term: number
+}
+
 /** What an instance may use of its surroundings. */
 export interface Surroundings {
   readonly clock: Clock
@@ -67,7 +74,10 @@ export interface Connection<Client = unknown> {
 
 export interface Adapter<Instance = unknown, View = Instance> {
   readonly traits?: Partial<Traits>
-  /** Instances with equal keys are one; `resource.instanceKey` where absent. */
+  /**
+   * Instances with equal keys are one; `resource.instanceKey` where absent. Where resources share an instance, its lease and its
+   * handover are those of the key.
+   */
   shareKey?(resource: Resource): string
   /** Builds an instance. Opens nothing that takes in work; may create lazily connecting clients. Throws only for what can never work. */
   prepare(declared: Declared, surroundings: Surroundings): Promise<Instance> | Instance
@@ -86,8 +96,14 @@ export interface Adapter<Instance = unknown, View = Instance> {
    * server's code, never a secret. Absent: nothing to check, always ready.
    */
   ping?(instance: Instance, signal: AbortSignal): Promise<void>
-  /** Begins intake. */
-  start?(instance: Instance): Promise<void> | void
+  /**
+   * Which resources the instance serves from now on, each with the view of the live generation: of an adapter that has `start`, whose
+   * instances many resources share. Told before `start`, and again whenever a resource came, went or has another view; going back is told
+   * the same way. The map is never written into, and shares with the one before all they have in common. Throws nothing.
+   */
+  serve?(instance: Instance, views: ReadonlyMap<Ref, View>): void
+  /** Begins intake. `lease` is null where the scope needs none. */
+  start?(instance: Instance, lease: HeldLease | null): Promise<void> | void
   /** Ends intake; work taken goes on. */
   stop?(instance: Instance): Promise<void> | void
   /** Resolves when the work taken has ended, or at the deadline. */

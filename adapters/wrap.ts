@@ -2,7 +2,16 @@
 // restart, intake that can be started and stopped in turn, one close. The wrapper knows no protocol.
 
 import type { Ref } from '../schema/ref.ts'
-import { type Adapter, type Connection, type Declared, defaultTraits, type Resolve, type Surroundings, type Traits } from './port.ts'
+import {
+  type Adapter,
+  type Connection,
+  type Declared,
+  defaultTraits,
+  type HeldLease,
+  type Resolve,
+  type Surroundings,
+  type Traits,
+} from './port.ts'
 import { messageOf, redact, redactingLog } from './redact.ts'
 
 const prepareDeadlineMs = 30_000
@@ -23,11 +32,17 @@ export type Status =
 
 /**
  * Prepares an instance and gives it its manners. Synchronous where the adapter is.
+ * @param name what its lease is called, and what it takes turns under; default: its resource's ref
  * @throws what the adapter threw, as an error whose message completes "Cannot prepare … as" and holds no secret
  */
-export function prepareInstance(adapter: Adapter, declared: Declared, around: Surroundings): Wrapped | Promise<Wrapped> {
+export function prepareInstance(
+  adapter: Adapter,
+  declared: Declared,
+  around: Surroundings,
+  name: string = declared.resource.ref,
+): Wrapped | Promise<Wrapped> {
   const surroundings = { ...around, log: redactingLog(around.log, declared.secrets) }
-  const wrap = (instance: unknown) => new Wrapped(adapter, instance, declared, surroundings)
+  const wrap = (instance: unknown) => new Wrapped(adapter, instance, { declared, surroundings, name })
   const refused = (error: unknown) => new Error(redact(messageOf(error), declared.secrets.values()), { cause: error })
   try {
     const prepared = adapter.prepare(declared, surroundings)
@@ -62,6 +77,8 @@ function closeWhenPrepared(adapter: Adapter, prepared: Promise<unknown>, { log }
 
 export class Wrapped {
   readonly ref: Ref
+  /** Of the instance, whichever resources it serves. */
+  readonly name: string
   readonly instance: unknown
   readonly traits: Traits
   readonly #adapter: Adapter
@@ -75,12 +92,18 @@ export class Wrapped {
   #pinging: Promise<Status> | null = null
   #watching = false
   #isWanted = false
+  #lease: HeldLease | null = null
   #isStarted = false
   #turn: Promise<void> = Promise.resolve()
   #closed: Promise<void> | null = null
 
-  constructor(adapter: Adapter, instance: unknown, declared: Declared, surroundings: Surroundings) {
+  constructor(
+    adapter: Adapter,
+    instance: unknown,
+    { declared, surroundings, name }: { readonly declared: Declared; readonly surroundings: Surroundings; readonly name: string },
+  ) {
     this.ref = declared.resource.ref
+    this.name = name
     this.instance = instance
     this.traits = adapter.traits ? { ...defaultTraits, ...adapter.traits } : defaultTraits
     this.#adapter = adapter
@@ -100,6 +123,15 @@ export class Wrapped {
 
   get hasIntake(): boolean {
     return this.#adapter.start !== undefined
+  }
+
+  /** Tells the instance which views it serves, where its adapter asks. Never throws. */
+  serve(views: ReadonlyMap<Ref, unknown>): void {
+    try {
+      this.#adapter.serve?.(this.instance, views)
+    } catch (error) {
+      this.#surroundings.log.error({ ref: this.ref, reason: this.#reasonOf(error) }, `Cannot tell "${this.ref}" what it serves`)
+    }
   }
 
   get isStarted(): boolean {
@@ -195,9 +227,10 @@ export class Wrapped {
    * Begins intake. A start that fails makes the instance degraded and is tried again until `stop` or `close`.
    * Never rejects, as it happens after the commit point.
    */
-  start(): Promise<void> {
+  start(lease: HeldLease | null = null): Promise<void> {
     if (this.#isWanted || !this.hasIntake || this.#closed) return this.#turn
     this.#isWanted = true
+    this.#lease = lease
     this.#turn = this.#turn.then(() => this.#startOnce(1))
     return this.#turn
   }
@@ -205,7 +238,7 @@ export class Wrapped {
   async #startOnce(attempt: number): Promise<void> {
     if (!this.#isWanted || this.#isStarted || this.#isEnding) return
     try {
-      await this.#adapter.start?.(this.instance)
+      await this.#adapter.start?.(this.instance, this.#lease)
       this.#isStarted = true
       if (attempt > 1) this.#become(null)
     } catch (error) {

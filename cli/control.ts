@@ -72,6 +72,8 @@ async function startParts(
       sourceRoot: worktree,
       boot,
       announce,
+      log,
+      rows: () => [],
       check: loadCheck.check,
       libraries: libraries.directoryOf,
       onBad: async (pairs, reason) => store.putMark(markOf({ environment, pairs, actor: 'plumb', reason, at: new Date().toISOString() })),

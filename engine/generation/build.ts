@@ -11,7 +11,7 @@ import { partsOf } from '../../schema/ref.ts'
 import type { Secret } from '../../schema/secret.ts'
 import type { Route, Router } from '../plane/route.ts'
 import { inOrder, reachedFrom, referrersAfter } from './affected.ts'
-import { BuiltGeneration, type Parts, type Shut } from './built.ts'
+import { BuiltGeneration, type Intaking, type Parts, type Shut } from './built.ts'
 import { filledSpec } from './filled-spec.ts'
 import type { Hold, Instances, SharedInstance } from './instances.ts'
 import type { Entry, Manifest } from './manifest.ts'
@@ -31,6 +31,7 @@ export interface BuildRequest {
   readonly manifest: Manifest
   /** What differs from the base; null: found by comparing. */
   readonly delta: { readonly changed: readonly Ref[]; readonly removed: readonly Ref[] } | null
+  /** Of the adapters that run in this process; a resource of any other kind is its own view. */
   readonly table: AdapterTable
   readonly instances: Instances
   readonly surroundings: Surroundings
@@ -88,7 +89,7 @@ class Build {
     await this.#preflight(touched)
     this.#throwFailures()
     failpoint('stage.connections')
-    const routes = await this.#makeViews(order, touched)
+    const { routes, moved } = await this.#makeViews(order, touched)
     this.#throwFailures()
     // The router cuts slices of its own, as the preflight does, each from a fresh turn.
     await this.#slices.rest()
@@ -100,7 +101,8 @@ class Build {
       views: this.#views,
       instances: this.#instances,
       hold: this.#hold,
-      ...(await this.#indexes(touched)),
+      watched: await this.#watched(touched),
+      intake: await this.#intake(touched.union(moved)),
       refsByKind: await this.#refsByKind(touched),
       referrers,
       shut: this.#shut,
@@ -157,10 +159,9 @@ class Build {
     await orAborted(Promise.all(preparing), this.#request.signal)
   }
 
-  /** The row whose adapter runs in a worker; undefined where a kind runs nothing here. */
+  /** Undefined where a kind runs nothing here. */
   #rowOf(ref: Ref): AdapterRow | undefined {
-    const row = this.#request.table.get(partsOf(ref).kind)
-    return row?.adapter.traits?.host === 'control' ? undefined : row
+    return this.#request.table.get(partsOf(ref).kind)
   }
 
   /** Never rejects. */
@@ -174,7 +175,9 @@ class Build {
       this.#instances = this.#instances.with(resource.ref, shared)
     }
     try {
-      const acquired = instances.acquire(this.#hold, keyOf(entry, row), () => prepareInstance(row.adapter, declared, surroundings))
+      const key = keyOf(entry, row)
+      const name = row.adapter.shareKey ? key : resource.ref
+      const acquired = instances.acquire(this.#hold, key, () => prepareInstance(row.adapter, declared, surroundings, name))
       if (acquired instanceof Promise) return acquired.then(keep, error => this.#fail(resource.ref, error))
       keep(acquired)
     } catch (error) {
@@ -233,7 +236,10 @@ class Build {
   }
 
   /** Makes the views that can see the change; stops where a view came out as the same object. */
-  async #makeViews(order: readonly Ref[], touched: ReadonlySet<Ref>): Promise<{ removed: Route[]; added: Route[] }> {
+  async #makeViews(
+    order: readonly Ref[],
+    touched: ReadonlySet<Ref>,
+  ): Promise<{ routes: { removed: Route[]; added: Route[] }; moved: ReadonlySet<Ref> }> {
     const { base, manifest } = this.#request
     const routes: { removed: Route[]; added: Route[] } = { removed: [], added: [] }
     const moved = new Set<Ref>()
@@ -258,37 +264,40 @@ class Build {
       }
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
-    return routes
+    return { routes, moved }
   }
 
   /** Whether the view of the one holds the view of the other. */
   readonly #binds = (referrer: Ref, referent: Ref): boolean => !this.#rowOf(referrer)?.late?.includes(partsOf(referent).kind)
 
-  /** Of what changed; most changes are of resources that neither are watched nor take in work. */
-  async #indexes(touched: ReadonlySet<Ref>): Promise<Pick<Parts, 'intake' | 'watched'>> {
-    const { base } = this.#request
-    const before = PersistentMap.of(base?.watched)
-    let watched = before
-    let isSameIntake = base !== null
+  /** Most changes are of resources that neither are watched nor take in work. */
+  async #watched(touched: ReadonlySet<Ref>): Promise<Parts['watched']> {
+    let watched = PersistentMap.of(this.#request.base?.watched)
     for (const ref of touched) {
-      const former = before.get(ref)
       const latter = this.#instances.get(ref)?.wrapped
       if (latter && (latter.canPing || latter.hasIntake)) watched = watched.with(ref, latter)
-      else if (former) watched = watched.without(ref)
-      if (former !== latter) isSameIntake &&= !former?.hasIntake && !latter?.hasIntake
+      else if (watched.has(ref)) watched = watched.without(ref)
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
-    return { watched, intake: base && isSameIntake ? base.intake : await this.#intakeOf(watched) }
+    return watched
   }
 
-  async #intakeOf(watched: ReadonlyMap<Ref, Wrapped>): Promise<Parts['intake']> {
-    const intake = new Map<Wrapped, Ref[]>()
-    for (const [ref, wrapped] of watched) {
-      if (wrapped.hasIntake) {
-        const refs = intake.get(wrapped)
-        if (refs) refs.push(ref)
-        else intake.set(wrapped, [ref])
-      }
+  /** @param seen resources that changed, or whose views did */
+  async #intake(seen: ReadonlySet<Ref>): Promise<Parts['intake']> {
+    const { base } = this.#request
+    let intake = PersistentMap.of(base?.intake)
+    const joining: [Ref, Wrapped][] = []
+    for (const ref of seen) {
+      const former = base?.instances.get(ref)?.wrapped
+      const latter = this.#instances.get(ref)?.wrapped
+      if (former?.hasIntake && former !== latter) intake = without(intake, former, ref)
+      if (latter?.hasIntake) joining.push([ref, latter])
+      if (this.#slices.isSpent()) await this.#slices.rest()
+    }
+    // What left its name is out by now: its successor may bear the same.
+    for (const [ref, wrapped] of joining) {
+      const served = PersistentMap.of(intake.get(wrapped.name)?.served).with(ref, this.#views.get(ref) ?? null)
+      if (served !== intake.get(wrapped.name)?.served) intake = intake.with(wrapped.name, { wrapped, served })
       if (this.#slices.isSpent()) await this.#slices.rest()
     }
     return intake
@@ -322,6 +331,12 @@ class Build {
     if (row.adapter.closed) return row.adapter.closed(declared, reason, resolve)
     return row.adapter.ping ? { client: null, status: () => ({ ready: false, reason }) } : { closed: reason }
   }
+}
+
+function without(intake: PersistentMap<string, Intaking>, wrapped: Wrapped, ref: Ref): PersistentMap<string, Intaking> {
+  const former = intake.get(wrapped.name)
+  const served = former?.served.without(ref)
+  return served && served.size > 0 ? intake.with(wrapped.name, { wrapped, served }) : intake.without(wrapped.name)
 }
 
 function isChanged(before: Entry | undefined, after: Entry): boolean {

@@ -15,6 +15,14 @@ export interface Shut {
   readonly since: string
 }
 
+/** The resources of an instance with their views; null for a resource that has none. */
+export type Served = PersistentMap<Ref, unknown>
+
+export interface Intaking {
+  readonly wrapped: Wrapped
+  readonly served: Served
+}
+
 export interface Parts {
   readonly number: number
   readonly manifest: Manifest
@@ -24,8 +32,8 @@ export interface Parts {
   readonly instances: PersistentMap<Ref, SharedInstance>
   /** Keeps them open. */
   readonly hold: Hold
-  /** Instances that take in work, with the resources they serve. */
-  readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
+  /** Instances that take in work, by their names. */
+  readonly intake: PersistentMap<string, Intaking>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
   /** Instances whose status may change while they live. */
   readonly watched: PersistentMap<Ref, Wrapped>
@@ -42,7 +50,7 @@ export class BuiltGeneration implements Generation {
   readonly views: PersistentMap<Ref, unknown>
   readonly instances: PersistentMap<Ref, SharedInstance>
   readonly hold: Hold
-  readonly intake: ReadonlyMap<Wrapped, readonly Ref[]>
+  readonly intake: PersistentMap<string, Intaking>
   readonly referrers: ReadonlyMap<Ref, ReadonlySet<Ref>>
   readonly shut: PersistentMap<Ref, Shut>
   readonly refsByKind: ReadonlyMap<KindName, readonly Ref[]>

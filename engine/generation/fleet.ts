@@ -1,4 +1,5 @@
-// The workers of one server as a whole: all prepare or none does; who comes new, or late, is brought to what is live.
+// The workers of one server as a whole: all prepare or none does; who comes new, or late, is brought to what is live. What control
+// hosts takes part like a worker, and is none: it serves nobody, so an apply neither waits for it alone nor goes live on it alone.
 
 import { messageOf } from '../../adapters/redact.ts'
 import type { Digest } from '../../schema/digest.ts'
@@ -17,6 +18,8 @@ interface Target {
 
 export interface FleetOptions {
   readonly workers: Workers
+  /** What control itself hosts. Default: nothing. */
+  readonly local?: WorkerPort
   readonly libraries: (lockfile: Digest | null) => string | null
   readonly live: () => (Target & { readonly contents: Manifest }) | null
   readonly fallback: () => Target | null
@@ -45,6 +48,8 @@ export interface Fleet {
   abort(ready: readonly WorkerPort[], generation: number): Promise<void>
   drain(generation: number): Promise<void>
   bringUp(worker: WorkerPort): Promise<void>
+  /** Who has that generation built. */
+  holding(target: Target): readonly WorkerPort[]
 }
 
 const drainMs = 30_000
@@ -52,10 +57,14 @@ const drainMs = 30_000
 const workerWaitMs = 10_000
 
 export function createFleet(options: FleetOptions): Fleet {
-  const { workers } = options
+  const { workers, local } = options
   const comingUp = new Map<WorkerPort, Promise<void>>()
   const tidied = new WeakSet<WorkerPort>()
-  return { prepare, activate, abort, drain, bringUp }
+  return { prepare, activate, abort, drain, bringUp, holding: target => all().filter(worker => worker.holds(target)) }
+
+  function all(): readonly WorkerPort[] {
+    return local ? [...workers.list(), local] : workers.list()
+  }
 
   async function prepare(order: Order): Promise<Prepared> {
     const live = options.live()
@@ -63,12 +72,13 @@ export function createFleet(options: FleetOptions): Fleet {
     await workers.until(list => list.some(isCurrent), workerWaitMs)
     // Only workers that serve what is live vote; one that comes up meanwhile is built from what is current by then.
     const accept = workers.list().filter(isCurrent)
+    const members = local && accept.length > 0 ? [...accept, local] : accept
     // One that came back a moment ago first lets go of what it built for an earlier control process.
-    await Promise.all(accept.map(bringUp))
+    await Promise.all(members.map(bringUp))
     if (accept.length === 0)
       return { kind: 'refused', reasons: ['Cannot prepare as no worker is connected; workers are started anew within a second, try again'] }
     const outcomes = await Promise.all(
-      accept.map(async worker => {
+      members.map(async worker => {
         try {
           await worker.prepare({
             generation: order.generation,
@@ -89,23 +99,24 @@ export function createFleet(options: FleetOptions): Fleet {
     // A worker that died takes no part; its successor is built from what is current by then.
     const refusals = outcomes.filter(outcome => outcome.reason !== null && !outcome.gone)
     const ready = outcomes.filter(outcome => outcome.reason === null).map(outcome => outcome.worker)
-    if (refusals.length === 0 && ready.length > 0) return { kind: 'ready', ready }
+    if (refusals.length === 0 && ready.some(worker => worker !== local)) return { kind: 'ready', ready }
     await abort(ready, order.generation)
     const told = refusals.length > 0 ? refusals : outcomes
     return { kind: 'refused', reasons: [...new Set(told.map(outcome => outcome.reason ?? ''))] }
   }
 
   async function activate(ready: readonly WorkerPort[], generation: number, keepPrevious: boolean): Promise<void> {
-    await Promise.all(
-      workers.list().map(async worker => {
-        if (!ready.includes(worker)) return void bringUp(worker)
-        try {
-          await worker.activate(generation, { keepPrevious, drainMs })
-        } catch (error) {
-          worker.dismiss(`did not activate generation ${generation}: ${messageOf(error)}`)
-        }
-      }),
-    )
+    const activateOn = async (worker: WorkerPort): Promise<void> => {
+      if (!ready.includes(worker)) return void bringUp(worker)
+      try {
+        await worker.activate(generation, { keepPrevious, drainMs })
+      } catch (error) {
+        worker.dismiss(`did not activate generation ${generation}: ${messageOf(error)}`)
+      }
+    }
+    await Promise.all(workers.list().map(activateOn))
+    // What it starts may call on workers.
+    if (local) await activateOn(local)
   }
 
   async function abort(ready: readonly WorkerPort[], generation: number): Promise<void> {
@@ -152,7 +163,7 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   async function drain(generation: number): Promise<void> {
-    await Promise.all(workers.list().map(worker => worker.drain(generation, drainMs).catch(() => undefined))) // a worker that is gone has nothing to drain
+    await Promise.all(all().map(worker => worker.drain(generation, drainMs).catch(() => undefined))) // a worker that is gone has nothing to drain
   }
 
   function frame(

@@ -28,6 +28,8 @@ export interface SwapOptions {
   readonly environment: string
   readonly dataDirectory: string
   readonly workers: Workers
+  /** What control itself hosts; it is brought to what is live by its owner at boot. Default: nothing. */
+  readonly local?: WorkerPort
   readonly store: Store
   /** What was read at boot; null on the first start. */
   readonly boot: { readonly state: CurrentState; readonly manifest: Manifest } | null
@@ -127,6 +129,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
   const bases: Bases = new Map()
   const fleet = createFleet({
     workers,
+    ...(options.local ? { local: options.local } : {}),
     libraries: options.libraries,
     live: () => live,
     fallback: () => fallback,
@@ -344,11 +347,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     live = { ...state, contents: back.contents, digested: back.digested }
     lastSerial = serial
     fallback = null
-    await fleet.activate(
-      workers.list().filter(worker => worker.holds(back)),
-      back.generation,
-      false,
-    )
+    await fleet.activate(fleet.holding(back), back.generation, false)
     // Workers of a server that started anew have nothing to go back to: they build it, and who asked is answered when they have.
     await workers.until(list => !list.some(worker => worker.live === failed.generation), rebuildWaitMs)
     watch.lap('activate')

@@ -3,22 +3,30 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../adapters/clock.ts'
+import { hostedIn } from '../../adapters/hosted.ts'
+import type { Log, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
+import type { AdapterRow } from '../../adapters/table.ts'
 import type { Ref } from '../../schema/ref.ts'
-import type { SealKey } from '../../schema/seal.ts'
+import { createUnsealer, type SealKey } from '../../schema/seal.ts'
+import { createIntake } from '../generation/activate.ts'
 import { type CurrentState, readCurrent } from '../generation/current.ts'
 import type { Engine, EngineStatus } from '../generation/engine.ts'
+import { Instances } from '../generation/instances.ts'
 import { createLeaseGrants } from '../generation/lease-grants.ts'
+import { createLeases } from '../generation/leases.ts'
 import type { Delta } from '../generation/manifest.ts'
 import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { orAborted } from '../generation/settled.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
+import { createRouter } from '../plane/router.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import { createDispatch, type Dispatch } from '../work/dispatch.ts'
 import { type Blame, blamedLife, blamePath } from './blame.ts'
 import { serviceRef } from './guard.ts'
-import { isOver } from './life.ts'
+import { isOver, lifeOf } from './life.ts'
+import { createLocal, type Local } from './local.ts'
 import type { Quarantined, Report } from './messages.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
 
@@ -34,6 +42,9 @@ export interface EngineOptions {
   readonly onBad: SwapOptions['onBad']
   readonly announce: SwapOptions['announce']
   readonly fail: SwapOptions['fail']
+  readonly log: Log
+  /** Rows whose adapters may run in this process; those of `host: 'control'` do. They hand their work to workers. */
+  readonly rows: (dispatch: Dispatch) => readonly AdapterRow[]
 }
 
 export interface ProcessEngine extends Engine, AsyncDisposable {
@@ -88,6 +99,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     isOver,
     clock: systemClock,
   })
+  const local = createHost()
   await removeLeftBlames()
   const workers: ConnectedWorkers = await acceptWorkers({
     dataDirectory,
@@ -108,9 +120,9 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     release: grants.release,
     work: dispatch,
   })
-  const started = await createSwap({ ...options, workers, boot: options.boot, now: Date.now })
+  const started = await createSwap({ ...options, workers, local: local.port, boot: options.boot, now: Date.now })
   swap = started
-  for (const worker of workers.list()) void started.bringUp(worker)
+  for (const worker of [...workers.list(), local.port]) void started.bringUp(worker)
 
   return {
     dispatch,
@@ -151,10 +163,33 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await workers.ping(worker.id, ref)
     },
     async [Symbol.asyncDispose]() {
+      await local.quiesce()
       await dispatch[Symbol.asyncDispose]()
       await started[Symbol.asyncDispose]()
       await workers[Symbol.asyncDispose]()
+      await local[Symbol.asyncDispose]()
     },
+  }
+
+  function createHost(): Local {
+    const { log } = options
+    const life = lifeOf(process.pid) ?? String(process.pid)
+    const surroundings: Surroundings = { clock: systemClock, workers: 1, log }
+    const leases = createLeases({
+      port: { acquire: (name, ttlMs) => grants.acquire(name, life, ttlMs), release: (name, term) => grants.release(name, life, term) },
+      clock: systemClock,
+      log,
+    })
+    const unsealer = options.sealKey && createUnsealer(options.sealKey.sealingKey)
+    return createLocal({
+      table: hostedIn(options.rows(dispatch), 'control'),
+      instances: new Instances(),
+      surroundings,
+      intake: createIntake(leases),
+      emptyRouter: createRouter(),
+      unsealer: () => unsealer,
+      log,
+    })
   }
 
   function serving() {
@@ -173,7 +208,9 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
         state: worker.live === generation && generation > 0 ? 'serving' : 'booting',
       })),
       draining: [...new Set(reports.flatMap(({ report }) => report?.draining ?? []))],
-      degraded: [...new Map(reports.flatMap(({ report }) => report?.degraded ?? []).map(one => [one.ref, one])).values()],
+      degraded: [
+        ...new Map([...reports.flatMap(({ report }) => report?.degraded ?? []), ...local.degraded()].map(one => [one.ref, one])).values(),
+      ],
       quarantined: quarantineList(),
       leaks: reports.flatMap(({ report }) => report?.leaks ?? []),
     }

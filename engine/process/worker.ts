@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../adapters/clock.ts'
+import { hostedIn } from '../../adapters/hosted.ts'
 import type { Log, Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import { adapterTable } from '../../adapters/table.ts'
@@ -96,7 +97,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     log,
   })
   const held: Held = new Held({
-    table: adapterTable([channelRow, { kind: runtime.kind, adapter: guarded(runtime.adapter, guard) }]),
+    table: hostedIn(adapterTable([channelRow, { kind: runtime.kind, adapter: guarded(runtime.adapter, guard) }]).values(), 'worker'),
     instances,
     surroundings,
     intake: createIntake(leases),

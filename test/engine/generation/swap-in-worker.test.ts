@@ -93,7 +93,7 @@ test('a start that fails makes the instance degraded and is tried again', async 
   let failures = 2
   worker.adapter.start = instance => {
     if (failures-- > 0) throw new Error('the port is in use: 127.0.0.1:80')
-    return start?.(instance)
+    return start?.(instance, null)
   }
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
   const one = await buildIn(worker, consumer(1), { surroundings: { clock, workers: 1, log } })
