@@ -4,9 +4,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../adapters/port.ts'
 import { markOf } from '../engine/generation/mark.ts'
+import { createLog } from '../engine/log/log.ts'
 import { readLive, startEngine } from '../engine/process/control.ts'
 import { lockData } from '../engine/process/lock.ts'
-import { createLog } from '../engine/process/log.ts'
 import { observeJournal } from '../engine/store/observed.ts'
 import { openSqliteStore } from '../engine/store/sqlite.ts'
 import { createLibraries } from './libraries.ts'
@@ -25,7 +25,8 @@ const servedWaitMs = 2_000
  */
 export async function startControl(config: ControlConfig, signal: AbortSignal): Promise<AsyncDisposable> {
   const { dataDirectory } = config
-  const log = createLog({ process: 'control', human: config.command === 'dev' })
+  const log = createLog({ process: 'control', human: config.command === 'dev', ...config.logs })
+  process.once('exit', () => log.end())
   // The control process before this one may still be ending.
   await lockData(dataDirectory, 'control', lockWaitMs, signal)
   await mkdir(join(dataDirectory, 'cache'), { recursive: true, mode: 0o700 })

@@ -36,6 +36,8 @@ export function devCommand(): Command {
             dataDirectory,
             sealKeyPath: join(dataDirectory, 'keys', 'seal.key'),
             floors: {},
+            // The terminal shows what happens to the files; `plumb logs` has the requests.
+            logs: { access: false },
             workers,
             channels: { host: '127.0.0.1', port: readPort('--channels-port', options.channelsPort) },
             admin: { host: '127.0.0.1', port: readPort('--admin-port', options.adminPort) },

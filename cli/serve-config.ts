@@ -132,6 +132,7 @@ function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig
     dataDirectory: resolve(options.data ? process.cwd() : base, config.data),
     sealKeyPath: config.keys.seal ? resolve(options.sealKey ? process.cwd() : base, config.keys.seal) : defaultSealKey(config.environment),
     floors: config.policy,
+    logs: config.logs,
     workers: workerCount(config.workers),
     channels: config.listen.channels,
     admin: config.listen.admin,

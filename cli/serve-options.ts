@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Address, bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
+import type { WorkerConfig } from '../engine/process/worker-config.ts'
 import type { Floors } from '../schema/policy.ts'
 import { wholeNumber } from './arguments.ts'
 import { fileReason } from './file-reason.ts'
@@ -25,12 +26,7 @@ export interface ControlConfig {
   readonly workers: number
   readonly channels: Address
   readonly admin: Address
-}
-
-/** What a worker is started with, before its number. */
-export interface WorkerConfig {
-  readonly dataDirectory: string
-  readonly human: boolean
+  readonly logs: WorkerConfig['logs']
 }
 
 /**
@@ -83,7 +79,7 @@ export async function runServer(
   using _lock = await lockData(dataDirectory, 'serve', lockWaitMs)
   const inherited = process.execArgv.filter(flag => flag.startsWith('--conditions=') || flag.startsWith('-C'))
   const quiet = '--disable-warning=ExperimentalWarning'
-  const worker: WorkerConfig = { dataDirectory, human: config.command === 'dev' }
+  const worker: WorkerConfig = { dataDirectory, human: config.command === 'dev', logs: config.logs }
   const binding = await bind({
     channels: config.channels,
     admin: config.admin,

@@ -22,6 +22,8 @@ export interface ServerConfig {
   /** `seal` is the path of the key file; null: the default place. */
   readonly keys: { readonly seal: string | null }
   readonly policy: Floors
+  /** `access`: whether each request is a line; `level`: the least that is written. */
+  readonly logs: { readonly access: boolean; readonly level: 'debug' | 'info' | 'warn' | 'error' }
   /** Null: decided by the number of processors. */
   readonly workers: number | null
 }
@@ -57,6 +59,7 @@ export function readServerConfig(declared: JsonObject): ReadServerConfig {
         ...(prune === undefined ? {} : { prune }),
         ...(maxDeletes === undefined ? {} : { maxDeletes }),
       },
+      logs: { access: document.logs?.access ?? true, level: document.logs?.level ?? 'info' },
       workers: document.workers ?? null,
     },
     findings,

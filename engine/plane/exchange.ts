@@ -10,6 +10,7 @@ import type { Log, Resolve } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Generation } from '../generation/generation.ts'
+import type { Access } from '../log/access.ts'
 import { problemOf } from '../service/errors.ts'
 import type { ErrorFields } from '../service/service-log.ts'
 import type { RequestFacts, Unit } from '../service/unit.ts'
@@ -38,6 +39,8 @@ export interface Surrounding {
   isClosing(): boolean
   isExcused(error: unknown, generation: Generation): boolean
   errorFields(error: unknown): ErrorFields
+  /** Told of each request that was answered, or left by its caller. */
+  readonly onAnswered: ((access: Access) => void) | null
 }
 
 type Phase = 'receiving' | 'running' | 'answered'
@@ -277,7 +280,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     const isLast = this.#isLast || this.#surrounding.isClosing()
     const { body } = answer
     const isAscii = writeHead(this.#response, answer, this.cid, isLast)
-    this.#finish(answer.status, isExcused)
+    this.#finish(answer.status, isExcused, bytesOf(body, isAscii))
     if (isLast && this.#hasUnreadBody) return this.#linger(body)
     if (body === null) this.#response.end()
     else if (typeof body === 'string' && isAscii) this.#response.end(body, 'latin1')
@@ -304,19 +307,34 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
     this.#request.once('end', end).once('close', end).resume()
   }
 
-  #finish(status: number, isExcused: boolean): void {
+  #finish(status: number, isExcused: boolean, bytesOut: number): void {
     this.#phase = 'answered'
     this.#request.reader = null
     this.#surrounding.deadlines.remove(this)
     this.#leaveConnection()
     if (this.#passage?.kind === 'built in') return
     const now = performance.now()
-    this.#surrounding.counters.count(this.#live, this.channel, {
+    const elapsedMs = now - this.#startedAt
+    this.#surrounding.counters.count(this.#live, this.channel, { status, elapsedMs, excused: isExcused, now })
+    this.#surrounding.onAnswered?.(this.#accessOf(status, elapsedMs, bytesOut))
+  }
+
+  #accessOf(status: number, elapsedMs: number, bytesOut: number): Access {
+    const request = this.#request
+    const passed = this.#passage?.kind === 'passed' ? this.#passage : null
+    return {
+      method: request.method ?? '',
+      target: request.url ?? '',
       status,
-      elapsedMs: now - this.#startedAt,
-      excused: isExcused,
-      now,
-    })
+      elapsedMs,
+      bytesIn: this.#bytes,
+      bytesOut,
+      channel: this.channel,
+      service: passed?.service.name ?? null,
+      caller: passed?.caller?.security ?? null,
+      remoteAddress: request.socket.remoteAddress ?? '',
+      cid: this.cid,
+    }
   }
 
   #leaveConnection(): void {
@@ -347,7 +365,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   #end(status: number): void {
     if (this.#phase === 'answered') return
     const wasRunning = this.#phase === 'running'
-    this.#finish(status, false)
+    this.#finish(status, false, 0)
     this.#abort(new Error('Cannot go on as the caller closed the connection'))
     if (!wasRunning) this.#settle()
   }
@@ -394,3 +412,8 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
 }
 
 const noChunks: Buffer[] = []
+
+function bytesOf(body: Answer['body'], isAscii: boolean): number {
+  if (body === null) return 0
+  return typeof body === 'string' ? (isAscii ? body.length : Buffer.byteLength(body)) : body.byteLength
+}

@@ -6,6 +6,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Generation } from '../generation/generation.ts'
+import type { Access } from '../log/access.ts'
 import { createServer } from '../node-http.ts'
 import { type ErrorFields, errorFields } from '../service/service-log.ts'
 import { SourceMaps } from '../service/source-map.ts'
@@ -30,6 +31,8 @@ export interface PlaneOptions {
   isExcused?(error: unknown, generation: Generation): boolean
   /** An error as the log has it, in places of the authors' files; where absent, in those of the code that runs. */
   errorFields?(error: unknown): ErrorFields
+  /** Told of each request that was answered, or left by its caller; those that the server answers by itself are none. */
+  onAnswered?(access: Access): void
 }
 
 export type Place = { readonly fd: number } | { readonly port: number; readonly host: string }
@@ -83,6 +86,7 @@ class HttpPlane implements Plane {
       isClosing: () => this.#isClosing,
       isExcused: (error, generation) => options.isExcused?.(error, generation) ?? false,
       errorFields: error => options.errorFields?.(error) ?? errorFields(error, new SourceMaps()),
+      onAnswered: options.onAnswered?.bind(options) ?? null,
     }
     this.#server = this.#createServer()
   }

@@ -5,8 +5,9 @@ import process from 'node:process'
 import { blamePath, writeBlame } from './blame.ts'
 import { lifeOf } from './life.ts'
 import { holdLifeline } from './lifeline.ts'
+import type { WorkerConfig } from './worker-config.ts'
 
-const { dataDirectory, human } = JSON.parse(process.argv[2] ?? '{}') as { dataDirectory: string; human: boolean } // written by the binder
+const { dataDirectory, human, logs } = JSON.parse(process.argv[2] ?? '{}') as WorkerConfig // written by the binder
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
 const graceMs = 30_000
@@ -25,12 +26,12 @@ const lifeline = holdLifeline(4, {
 const [{ startWorker }, { createConsole }, { createLog }, { builtinVocabulary }] = await Promise.all([
   import('./worker.ts'),
   import('../service/console.ts'),
-  import('./log.ts'),
+  import('../log/log.ts'),
   import('../../schema/vocabulary.ts'),
 ])
 // While nothing is served yet; a process that is killed keeps nothing at its end.
 flushCompileCache()
-const log = createLog({ process: `worker ${id}`, human })
+const log = createLog({ process: `worker ${id}`, human, ...logs })
 lifeline.beat()
 const worker = startWorker({
   id,
@@ -60,6 +61,7 @@ process.on('uncaughtException', error => {
 })
 process.on('exit', () => {
   if (!ending && !known) blameRunning('ended the process')
+  log.end()
 })
 
 function end(): void {

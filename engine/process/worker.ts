@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../adapters/clock.ts'
 import { hostedIn } from '../../adapters/hosted.ts'
-import type { Log, Surroundings } from '../../adapters/port.ts'
+import type { Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import { adapterTable } from '../../adapters/table.ts'
 import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
@@ -17,6 +17,7 @@ import { createIntake } from '../generation/activate.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { Instances } from '../generation/instances.ts'
 import { createLeases } from '../generation/leases.ts'
+import type { ProcessLog } from '../log/log.ts'
 import { channelRow } from '../plane/channel.ts'
 import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
@@ -38,7 +39,7 @@ export interface WorkerOptions {
   readonly dataDirectory: string
   readonly channels: Place
   readonly vocabulary: Vocabulary
-  readonly log: Log
+  readonly log: ProcessLog
   readonly lifeline: Lifeline
   /** Under `plumb dev`: code carries its source map for debuggers. */
   readonly isDevelopment: boolean
@@ -117,6 +118,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     degraded: () => held.slots.live?.degraded().length ?? 0,
     isExcused: (error, generation) => held.isExcused(error, generation),
     errorFields: error => runtime.errorFields(error),
+    onAnswered: access => log.book.writeAccess(access),
   })
   const reports = setInterval(report, reportMs)
   void stayConnected()

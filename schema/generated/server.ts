@@ -99,6 +99,19 @@ export interface PlumbYaml {
     prune?: boolean
   }
   /**
+   * What is written to standard output.
+   */
+  logs?: {
+    /**
+     * Whether each request to a channel is a line.
+     */
+    access?: boolean
+    /**
+     * Least level that is written; the process variable PLUMB_LOG_LEVEL goes before it.
+     */
+    level?: 'debug' | 'info' | 'warn' | 'error'
+  }
+  /**
    * Servers of other environments.
    */
   peers?: {

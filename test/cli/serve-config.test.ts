@@ -21,6 +21,7 @@ describe('configOf() of flags alone', () => {
       source: { kind: 'git', url, ref: 'main', allowLocal: true },
       dataDirectory: join(process.cwd(), '.plumb'),
       floors: {},
+      logs: { access: true, level: 'info' },
       channels: loopback(17010),
       admin: loopback(8183),
     })

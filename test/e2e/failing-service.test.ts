@@ -105,13 +105,13 @@ describe('a service that fails', () => {
       assert.deepEqual((await server.pids()).workers, workers, 'no worker ended')
     })
 
-  /** Lines of log that tell of the service. */
+  /** Lines of log that tell of the service; each request has one as well. */
   function linesOf(name: string): readonly Line[] {
     const marks = [`"service":"${name}"`, `"began":"${name}"`, `"channel":"channel_rest/${name}"`, `services/${name}.ts`]
     return server
       .output()
       .split('\n')
-      .filter(line => line.startsWith('{') && marks.some(mark => line.includes(mark)))
+      .filter(line => line.startsWith('{') && !line.includes('"type":"access"') && marks.some(mark => line.includes(mark)))
       .map(line => JSON.parse(line) as Line) // pino writes it
   }
 

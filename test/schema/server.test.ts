@@ -15,6 +15,7 @@ test('readServerConfig() of the least gives loopback, the default ports, .plumb 
     data: '.plumb',
     keys: { seal: null },
     policy: {},
+    logs: { access: true, level: 'info' },
     workers: null,
   })
 })

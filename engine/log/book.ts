@@ -1,0 +1,111 @@
+// What a process has to say, and where it goes: to standard output, into the rings that `plumb logs` reads, and to whoever follows.
+// Lines of requests have a ring of their own, so that they wash out nothing else.
+
+import { type Access, createAccessLines } from './access.ts'
+import { type Line, type LogFilter, matcherOf, mergeLines } from './filter.ts'
+import { levelName, levels } from './level.ts'
+import type { Output } from './output.ts'
+import { plainLine } from './plain.ts'
+import { LogRing, linesIn } from './ring.ts'
+
+export interface BookOptions {
+  /** Which process writes. */
+  readonly process: string
+  /** Of the process, unlike any other: in the keys of its lines. */
+  readonly life: string
+  readonly output: Output
+  /** Plain lines for people. */
+  readonly human: boolean
+  /** Where the lines of requests go. */
+  readonly access: 'output' | 'memory' | 'nowhere'
+}
+
+/** Is told lines of `level` and above, as they are written. */
+export interface Listener {
+  readonly level: number
+  hear(lines: readonly Line[]): void
+}
+
+const maxLines = 2_000
+/** Lines of requests are short. */
+const maxAccessLines = 10_000
+const maxLength = 2_000_000
+const lingerMs = 100
+const batchLength = 16_384
+
+export class LogBook {
+  readonly process: string
+  readonly #options: BookOptions
+  readonly #lines: LogRing
+  readonly #accessLines: LogRing
+  readonly #counts = new Map<string, number>()
+  readonly #accessLine: (access: Access, time: number) => string
+  #access = ''
+  #accessCount = 0
+  #timer: NodeJS.Timeout | null = null
+  #listener: Listener | null = null
+
+  constructor(options: BookOptions) {
+    this.process = options.process
+    this.#options = options
+    this.#lines = new LogRing({ prefix: `${options.life}.`, maxLines, maxLength })
+    this.#accessLines = new LogRing({ prefix: `${options.life}.a`, maxLines: maxAccessLines, maxLength })
+    this.#accessLine = createAccessLines(options.process)
+  }
+
+  /** Takes a line with its newline. */
+  write(level: number, text: string): void {
+    this.#count(levelName(level), 1)
+    const { output, human } = this.#options
+    output.write(human ? plainLine(text) : text, { lines: 1, isUrgent: level >= levels.warn })
+    const number = this.#lines.push(text, 1)
+    if (this.#listener !== null && level >= this.#listener.level)
+      this.#listener.hear([{ key: this.#lines.keyOf(number), text: text.slice(0, -1) }])
+  }
+
+  /** Takes a request that was answered. */
+  writeAccess(access: Access): void {
+    if (this.#options.access === 'nowhere') return
+    this.#access += this.#accessLine(access, Date.now())
+    this.#accessCount++
+    if (this.#access.length >= batchLength) this.settle()
+    else this.#timer ??= setTimeout(() => this.settle(), lingerMs).unref()
+  }
+
+  /** Puts the lines of requests, which wait for others, where they belong. */
+  settle(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const [text, lines] = [this.#access, this.#accessCount]
+    if (lines === 0) return
+    this.#access = ''
+    this.#accessCount = 0
+    this.#count('info', lines)
+    if (this.#options.access === 'output') this.#options.output.write(text, { lines, isUrgent: true })
+    const first = this.#accessLines.push(text, lines)
+    if (this.#listener !== null && levels.info >= this.#listener.level)
+      this.#listener.hear(linesIn(text).map((line, at) => ({ key: this.#accessLines.keyOf(first + at), text: line })))
+  }
+
+  /** At most `limit` of the lines in memory that match, the newest, oldest first. */
+  newest(filter: LogFilter, limit: number): Line[] {
+    this.settle()
+    const matches = matcherOf(filter)
+    return mergeLines([this.#lines.newest(matches, limit), this.#accessLines.newest(matches, limit)]).slice(-limit)
+  }
+
+  /** In place of the listener before. */
+  listen(listener: Listener | null): void {
+    this.settle()
+    this.#listener = listener
+  }
+
+  /** Lines written since the start, by the name of their level. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts
+  }
+
+  #count(level: string, lines: number): void {
+    this.#counts.set(level, (this.#counts.get(level) ?? 0) + lines)
+  }
+}
