@@ -23,6 +23,7 @@ import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import { createRouter } from '../plane/router.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import { createDispatch, type Dispatch } from '../work/dispatch.ts'
+import { createQueue, type Queue } from '../work/queue.ts'
 import { type Blame, blamedLife, blamePath } from './blame.ts'
 import { serviceRef } from './guard.ts'
 import { isOver, lifeOf } from './life.ts'
@@ -50,6 +51,8 @@ export interface EngineOptions {
 export interface ProcessEngine extends Engine, AsyncDisposable {
   /** Hands work that nobody waits for to workers. */
   readonly dispatch: Dispatch
+  /** Asynchronous calls. */
+  readonly queue: Pick<Queue, 'tasks' | 'snapshot'>
   /** Resolves when every worker serves what is live, after `ms`, or when `signal` is aborted. */
   served(ms: number, signal: AbortSignal): Promise<void>
 }
@@ -57,6 +60,8 @@ export interface ProcessEngine extends Engine, AsyncDisposable {
 /** A service that was running so often when a worker had to be killed is not called any more. */
 const killsToQuarantine = 3
 const killWindowMs = 10 * 60 * 1000
+/** What nobody waits for must leave room for requests. */
+const ordersPerWorker = 32
 
 /**
  * What a previous life left behind, whole: what `current` names, else `current.previous`, else the newest of `rows` whose manifest
@@ -98,6 +103,16 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     isServing: ({ live }) => live > 0 && live === swap?.live().generation,
     isOver,
     clock: systemClock,
+    perWorker: ordersPerWorker,
+  })
+  const queue = createQueue({
+    store,
+    dispatch,
+    counts: await store.countTasks(),
+    clock: systemClock,
+    random: Math.random,
+    log: options.log,
+    maxOpen: (options.workers + 1) * ordersPerWorker,
   })
   const local = createHost()
   await removeLeftBlames()
@@ -119,13 +134,16 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     acquire: grants.acquire,
     release: grants.release,
     work: dispatch,
+    submit: queue.accept,
   })
   const started = await createSwap({ ...options, workers, local: local.port, boot: options.boot, now: Date.now })
   swap = started
   for (const worker of [...workers.list(), local.port]) void started.bringUp(worker)
+  queue.start()
 
   return {
     dispatch,
+    queue,
     live: started.live,
     apply: async request => {
       const outcome = await started.apply(request)
@@ -163,6 +181,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await workers.ping(worker.id, ref)
     },
     async [Symbol.asyncDispose]() {
+      await queue.stop()
       await local.quiesce()
       await dispatch[Symbol.asyncDispose]()
       await started[Symbol.asyncDispose]()

@@ -6,6 +6,13 @@ import type { Json } from '../../schema/json.ts'
 
 export class LinkError extends Error {
   override readonly name = 'LinkError'
+  /** Whether the other end may have got the call, and carried it out. */
+  readonly mayHaveArrived: boolean
+
+  constructor(message: string, { mayHaveArrived = false } = {}) {
+    super(message)
+    this.mayHaveArrived = mayHaveArrived
+  }
 }
 
 export type Methods = Readonly<Record<string, (body: never) => unknown>>
@@ -39,7 +46,8 @@ export function openLink(socket: Socket, methods: Methods): Link {
   socket.on('error', () => socket.destroy())
   const closed = new Promise<void>(resolve => {
     socket.on('close', () => {
-      for (const id of [...open.keys()]) settle(id)?.reject(new LinkError('Cannot go on as the link to the other process closed'))
+      for (const id of [...open.keys()])
+        settle(id)?.reject(new LinkError('Cannot go on as the link to the other process closed', { mayHaveArrived: true }))
       resolve()
     })
   })
@@ -50,7 +58,9 @@ export function openLink(socket: Socket, methods: Methods): Link {
         if (socket.destroyed) return reject(new LinkError('Cannot call as the link to the other process is closed'))
         const call = ++lastCall
         const timer = setTimeout(() => {
-          settle(call)?.reject(new LinkError(`Cannot finish "${method}" as the other process did not answer within ${timeoutMs} ms`))
+          settle(call)?.reject(
+            new LinkError(`Cannot finish "${method}" as the other process did not answer within ${timeoutMs} ms`, { mayHaveArrived: true }),
+          )
         }, timeoutMs)
         open.set(call, { resolve, reject, timer })
         send({ call, method, body: body as Json }) // what callers pass is JSON data

@@ -5,6 +5,7 @@ import type { Module } from '../../schema/resource.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Entry, Settings } from '../generation/manifest.ts'
 import type { WorkOrder, WorkOutcome } from '../work/order.ts'
+import type { Acceptance, Submission } from '../work/queue.ts'
 
 /** worker → control, first call on a new link. */
 export interface Hello {
@@ -112,6 +113,8 @@ export type ControlMethods = {
   outcome(body: { readonly id: string; readonly outcome: WorkOutcome }): Promise<void>
   acquire(body: { readonly name: string; readonly ttlMs: number }): Promise<{ readonly term: number } | null>
   release(body: { readonly name: string; readonly term: number }): Promise<boolean>
+  /** Answered once the task is on disk. */
+  submit(body: Submission): Promise<Acceptance>
   /** Said before an end in good order: the link that closes next is no death. */
   leaving(): void
 }

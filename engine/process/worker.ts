@@ -23,6 +23,7 @@ import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
 import { createServiceRuntime } from '../service/runtime.ts'
 import type { ErrorFields } from '../service/service-log.ts'
+import { createSubmit } from '../work/submit.ts'
 import { createTaken } from '../work/taken.ts'
 import { invokeService, pingConnection } from './calls.ts'
 import { guarded } from './guard.ts'
@@ -81,6 +82,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     dependencies: lockfile => held.librariesOf(lockfile),
     fileName: path => (sourceRoot === null ? path : join(sourceRoot, path)),
     clients: clientKinds(vocabulary),
+    submit: createSubmit({ ask: (submission, timeoutMs) => ask('submit', submission, { timeoutMs }) }),
     log,
     inlineMaps: options.isDevelopment,
   })
@@ -257,8 +259,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     process.kill(process.pid, 'SIGTERM')
   }
 
-  function ask<Answer>(method: string, body: unknown): Promise<Answer> {
-    return control ? control.call<Answer>(method, body) : Promise.reject(new LinkError('Cannot ask control as it is away'))
+  function ask<Answer>(method: string, body: unknown, options: { readonly timeoutMs?: number } = {}): Promise<Answer> {
+    return control ? control.call<Answer>(method, body, options) : Promise.reject(new LinkError('Cannot ask control as it is away'))
   }
 }
 

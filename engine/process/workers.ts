@@ -25,6 +25,7 @@ export interface WorkersOptions {
   readonly acquire: (name: string, life: string, ttlMs: number) => Promise<{ readonly term: number } | null>
   readonly release: (name: string, life: string, term: number) => Promise<boolean>
   readonly work: DispatchEnds
+  readonly submit: ControlMethods['submit']
 }
 
 export interface ConnectedWorkers extends Workers, AsyncDisposable {
@@ -130,6 +131,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         if (!connection) throw new LinkError('Cannot take an outcome from a worker that did not say hello')
         return options.work.told(connection.work, id, outcome)
       },
+      submit: options.submit,
       leaving: () => {
         isDeath = false
         if (connection) options.work.leaving(connection.work)

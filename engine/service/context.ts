@@ -2,24 +2,36 @@
 // costs something is made when it is asked for. Getters give bound functions, so that `{ sql, log }` may be taken apart.
 
 import type { Connection } from '../../adapters/port.ts'
-import { type KindName, kindName, type Ref, refOf } from '../../schema/ref.ts'
+import { type KindName, type Ref, refOf } from '../../schema/ref.ts'
+import { calleeOf } from './callee.ts'
 import { clientFor } from './client-proxy.ts'
 import { DerivedUnit } from './derived-unit.ts'
 import { InvokeError } from './errors.ts'
 import type { Holdings } from './holdings.ts'
-import { type Context, type Delivery, type RequestFacts, type ServiceLog, ServiceUnavailable } from './sdk.ts'
+import { invokeAsync, type Submit, scheduleOnce } from './later.ts'
+import {
+  type Accepted,
+  type AsyncOptions,
+  type Context,
+  type Delivery,
+  type RequestFacts,
+  type ServiceLog,
+  ServiceUnavailable,
+  type When,
+} from './sdk.ts'
 import { type ServiceLogOptions, UnitLog } from './service-log.ts'
 import type { SourceMaps } from './source-map.ts'
 import type { Unit } from './unit.ts'
-import { closedOf, isServiceView } from './view.ts'
+import { closedOf } from './view.ts'
 
 /** Services that call each other deeper than this are a cycle. */
 const deepestInvoke = 32
-const serviceKind = kindName('service')
 
 export interface ContextOptions extends Pick<ServiceLogOptions, 'log'> {
   /** Client method → the kinds its names may be of. */
   readonly clients: ReadonlyMap<string, readonly KindName[]>
+  /** Where calls go that are made later. */
+  readonly submit: Submit
 }
 
 /** The service a context is made for. */
@@ -84,6 +96,14 @@ class UnitContext {
   get invoke(): (name: string, payload: unknown) => Promise<unknown> {
     return (name, payload) => invokeService(this.#unit, name, payload)
   }
+
+  get invokeAsync(): (name: string, payload: unknown, options?: AsyncOptions) => Promise<Accepted> {
+    return (name, payload, options) => invokeAsync({ unit: this.#unit, submit: this.#options.submit, name, payload }, options)
+  }
+
+  get schedule(): { once(name: string, payload: unknown, when: When): Promise<Accepted> } {
+    return { once: (name, payload, when) => scheduleOnce({ unit: this.#unit, submit: this.#options.submit, name, payload }, when) }
+  }
 }
 
 interface Wanted {
@@ -130,15 +150,5 @@ function isConnection(view: unknown): view is Connection {
 async function invokeService(unit: Unit, name: string, payload: unknown): Promise<unknown> {
   if (unit.depth >= deepestInvoke)
     throw new InvokeError('INVOKE_DEPTH', `Cannot invoke "${name}" as ${deepestInvoke} services already call each other: end the recursion`)
-  const view = unit.resolve(refOf(serviceKind, name))
-  const closed = closedOf(view)
-  if (closed !== null) throw new ServiceUnavailable(`Cannot invoke "${name}" as ${closed}`)
-  if (!isServiceView(view)) throw new InvokeError('NO_SERVICE', `Cannot invoke "${name}" as there is no such service in this environment`)
-  const [problem] = view.check(payload)
-  if (problem !== undefined)
-    throw new InvokeError(
-      'INVALID_PAYLOAD',
-      `Cannot invoke "${name}" as the payload does not fit its input: ${problem.pointer || '(the whole)'} ${problem.message}`,
-    )
-  return view.run(new DerivedUnit(unit, { depth: unit.depth + 1 }), payload)
+  return calleeOf(unit, name, payload).run(new DerivedUnit(unit, { depth: unit.depth + 1 }), payload)
 }

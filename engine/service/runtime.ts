@@ -9,6 +9,7 @@ import type { Module } from '../../schema/resource.ts'
 import { createContexts } from './context.ts'
 import { requireService } from './exported.ts'
 import { ServiceInstance } from './instance.ts'
+import { noQueue, type Submit } from './later.ts'
 import type { Leak } from './leak-watch.ts'
 import { type Closure, type LoadedModule, Loader } from './load.ts'
 import { type ErrorFields, errorFields } from './service-log.ts'
@@ -24,6 +25,8 @@ export interface ServiceRuntimeOptions {
   fileName(path: string): string
   /** Client method of `ctx` → the kinds whose connections it hands out. */
   readonly clients: ReadonlyMap<string, readonly KindName[]>
+  /** Where calls go that are made later; absent: none is accepted. */
+  readonly submit?: Submit
   /** Where services write; `debug` lines are dropped where it has none. */
   readonly log: Log & { debug?(fields: Record<string, unknown>, message: string): void }
   /** Appends source maps to the code for debuggers, at the cost of memory. Default false. */
@@ -58,7 +61,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     },
     onPrint: (path, level, text) => log[level](placeOf(path), text),
   })
-  const makeContext = createContexts({ log, clients })
+  const makeContext = createContexts({ log, clients, submit: options.submit ?? noQueue })
   const models = createModels()
   const byPath = new Map<string, Set<ServiceInstance>>()
 

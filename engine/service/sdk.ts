@@ -60,6 +60,38 @@ export interface Context extends ClientMethods {
   readonly delivery: Delivery | null
   /** Calls another service in the same generation, with the same cid and deadline. Rejects with what it threw. */
   invoke<Name extends ServiceName>(name: Name, payload: ServiceInput<Name>): Promise<ServiceOutput<Name>>
+  /**
+   * Has another service called later, by whatever generation is live then, with the same cid. Resolves once the call is on disk: it is then
+   * made at least once, however often processes die, until it succeeds or its attempts are used up, when it becomes a dead letter.
+   * Rejects where the service is not there or the payload does not fit or is larger than 1 MB of JSON, and with ServiceUnavailable
+   * (`extensions.code` CONTROL_AWAY, QUEUE_FULL or QUEUE_FAILED) where it cannot be accepted.
+   * What is thrown in it counts as a failed attempt; BadRequest, and a payload that does not fit any more, make a dead letter at once.
+   */
+  invokeAsync<Name extends ServiceName>(name: Name, payload: ServiceInput<Name>, options?: AsyncOptions): Promise<Accepted>
+  readonly schedule: Schedule
+}
+
+export interface Schedule {
+  /** As `invokeAsync`, at a time or after one; a time that has passed is now. */
+  once<Name extends ServiceName>(name: Name, payload: ServiceInput<Name>, when: When): Promise<Accepted>
+}
+
+export interface AsyncOptions {
+  /** How often it is tried, 1 to 100; after a failure it waits 1 s, then twice as long each time, up to 5 min. Default 5. */
+  readonly attempts?: number
+  /** Longest time one attempt may take, up to 24 h; the service's own deadline where that is sooner. Default `60s`. */
+  readonly deadline?: Duration
+  /** Time before the first attempt. Default none. */
+  readonly delay?: Duration
+}
+
+/** `at` is a Date or an ISO time. */
+export type When = ({ readonly at: Date | string; readonly after?: undefined } | { readonly after: Duration; readonly at?: undefined }) &
+  Pick<AsyncOptions, 'attempts' | 'deadline'>
+
+/** The call is on disk. `id` is `ctx.delivery.id` of each of its deliveries. */
+export interface Accepted {
+  readonly id: string
 }
 
 /** Fields and a sentence, or the sentence alone. Never throws. */
@@ -192,7 +224,8 @@ export function isService(value: unknown): value is Service {
   return typeof value === 'object' && value !== null && serviceMark in value
 }
 
-function durationMs(text: string): number {
+/** Milliseconds; NaN where it is no duration. */
+export function durationMs(text: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? []
   if (amount === undefined) return Number.NaN
   return Number(amount) * (unit === 'ms' ? 1 : unit === 's' ? 1_000 : unit === 'm' ? 60_000 : 3_600_000)

@@ -17,6 +17,11 @@ const migrations: readonly string[] = [
    CREATE TABLE claim (key TEXT PRIMARY KEY, holder TEXT NOT NULL, at TEXT NOT NULL) STRICT;
    CREATE TABLE blob (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL, at TEXT NOT NULL) STRICT;
    CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE task (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, service TEXT NOT NULL, payload TEXT NOT NULL,
+     cid TEXT NOT NULL, state TEXT NOT NULL, accepted_at TEXT NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
+     max_attempts INTEGER NOT NULL, begun INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, holder TEXT, failure TEXT) STRICT;
+   CREATE INDEX task_by_due ON task (state, due_at, seq);
+   CREATE INDEX task_by_state ON task (state, seq);`,
 ]
 
 /** The version of the tables that this build reads and writes. */

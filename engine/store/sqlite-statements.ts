@@ -1,12 +1,12 @@
 // The store port in SQL, call by call. Runs in the store's thread; transactions are the caller's.
 
 import { createHash } from 'node:crypto'
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { JsonObject } from '../../schema/json.ts'
 import type { HistoryRow, JournalEvent, Lease, Mark, PlanRow } from './port.ts'
+import { createSql, type Row, within } from './sql.ts'
 import type { Method, SyncStore } from './sqlite-protocol.ts'
-
-type Row = Record<string, SQLOutputValue>
+import { createTaskStatements, taskReaders } from './sqlite-tasks.ts'
 
 /** Calls that only read: they need no transaction that may write. */
 export const readers: ReadonlySet<Method> = new Set<Method>([
@@ -19,19 +19,19 @@ export const readers: ReadonlySet<Method> = new Set<Method>([
   'listLeases',
   'getBlob',
   'getSetting',
+  ...taskReaders,
 ])
 
 /** @param now gives ISO time */
 export function createStatements(database: DatabaseSync, now: () => string): SyncStore {
-  const prepared = new Map<string, StatementSync>()
-  const all = (sql: string, ...values: SQLInputValue[]): Row[] => statement(sql).all(...values)
-  const get = (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values)
-  const changes = (sql: string, ...values: SQLInputValue[]): number => Number(statement(sql).run(...values).changes)
+  const sql = createSql(database)
+  const { all, get, changes } = sql
 
   const setOutcome: SyncStore['setOutcome'] = (serial, outcome) =>
     void changes('UPDATE history SET outcome = ? WHERE serial = ?', outcome, serial)
 
   return {
+    ...createTaskStatements(sql),
     appendJournal(type, body) {
       const at = now()
       const row = get('INSERT INTO journal (at, type, body) VALUES (?, ?, ?) RETURNING seq', at, type, JSON.stringify(body))
@@ -147,12 +147,6 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
     getSetting: key => optional(get('SELECT value FROM setting WHERE key = ?', key), row => String(row.value)),
     putSetting: (key, value) => void changes('INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)', key, value),
   }
-
-  function statement(sql: string): StatementSync {
-    const found = prepared.get(sql) ?? database.prepare(sql)
-    prepared.set(sql, found)
-    return found
-  }
 }
 
 function historyRow(row: Row): HistoryRow {
@@ -208,8 +202,4 @@ function parsed<T>(column: SQLOutputValue | undefined): T {
 
 function optional<T>(row: Row | undefined, read: (row: Row) => T): T | undefined {
   return row && read(row)
-}
-
-function within(limit: number): number {
-  return Math.min(Math.max(Math.trunc(limit), 1), 1000)
 }

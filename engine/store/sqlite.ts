@@ -88,6 +88,18 @@ class SqliteStore implements Store {
   readonly getSetting = (key: string) => this.#call('getSetting', key)
   readonly putSetting = (key: string, value: string) => this.#call('putSetting', key, value)
 
+  readonly enqueueTask: Store['enqueueTask'] = task => this.#call('enqueueTask', task)
+  readonly dueTasks: Store['dueTasks'] = (...args) => this.#call('dueTasks', ...args)
+  readonly nextTaskAt: Store['nextTaskAt'] = except => this.#call('nextTaskAt', except)
+  readonly takeTask: Store['takeTask'] = (...args) => this.#call('takeTask', ...args)
+  readonly finishTask: Store['finishTask'] = (...args) => this.#call('finishTask', ...args)
+  readonly returnTask: Store['returnTask'] = (...args) => this.#call('returnTask', ...args)
+  readonly getTask: Store['getTask'] = id => this.#call('getTask', id)
+  readonly listTasks: Store['listTasks'] = page => this.#call('listTasks', page)
+  readonly countTasks: Store['countTasks'] = () => this.#call('countTasks')
+  readonly resubmitTasks: Store['resubmitTasks'] = (...args) => this.#call('resubmitTasks', ...args)
+  readonly discardTask: Store['discardTask'] = id => this.#call('discardTask', id)
+
   /** Resolves when what was asked before is on disk and the file is let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed === null) {

@@ -56,8 +56,8 @@ export interface DispatchOptions {
   /** Whether that process is certainly dead. */
   readonly isOver: (life: string) => boolean
   readonly clock: Clock
-  /** Orders that one worker has at a time. Default 32. */
-  readonly perWorker?: number
+  /** Orders that one worker has at a time. */
+  readonly perWorker: number
 }
 
 const lookMs = 200
@@ -67,7 +67,7 @@ const closeMs = 30_000
 /** So long after its start control may still find, in its store, an order that a worker tells of. */
 const unknownMs = 600_000
 
-export function createDispatch({ isServing, isOver, clock, perWorker = 32 }: DispatchOptions): Dispatch & DispatchEnds & AsyncDisposable {
+export function createDispatch({ isServing, isOver, clock, perWorker }: DispatchOptions): Dispatch & DispatchEnds & AsyncDisposable {
   const startedAt = clock.now()
   const places = new Map<string, Place>()
   const open = new Map<string, Open>()

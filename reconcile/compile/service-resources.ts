@@ -9,6 +9,9 @@ import type { Vocabulary } from '../../schema/vocabulary.ts'
 import type { CompiledService, CompiledServices, DesiredResource, ServiceUse } from './desired.ts'
 import { type Known, unresolvedMessage } from './refs.ts'
 
+/** Methods of `ctx` that name a service, at once or later. */
+export const callMethods: ReadonlySet<string> = new Set(['invoke', 'invokeAsync', 'schedule.once'])
+
 /** The kind of what is found in code; no YAML section declares it. */
 export const serviceKind: KindName = kindName('service')
 
@@ -28,13 +31,12 @@ export function judgeUses(compiled: CompiledServices, vocabulary: Vocabulary, kn
     service.uses.flatMap(use => {
       const kinds = kindsOf(use, vocabulary)
       if (kinds.length === 0 || kinds.some(kind => known.has(refOf(kind, use.name)))) return []
-      const code = use.method === invoke ? 'UNKNOWN_SERVICE' : 'UNKNOWN_CONNECTION'
+      const code = callMethods.has(use.method) ? 'UNKNOWN_SERVICE' : 'UNKNOWN_CONNECTION'
       return [issue(code, unresolvedMessage(kinds, use.name, known), { at: use.at, ref: refOf(serviceKind, service.name) })]
     }),
   )
 }
 
-const invoke = 'invoke'
 const noSecrets: ReadonlyMap<string, Secret> = new Map()
 
 function resourceOf(service: CompiledService, { lockfile }: CompiledServices, vocabulary: Vocabulary): DesiredResource {
@@ -68,6 +70,6 @@ function resourceOf(service: CompiledService, { lockfile }: CompiledServices, vo
 }
 
 function kindsOf(use: ServiceUse, vocabulary: Vocabulary): KindName[] {
-  if (use.method === invoke) return [serviceKind]
+  if (callMethods.has(use.method)) return [serviceKind]
   return [...vocabulary.kinds.values()].filter(kind => kind.client?.method === use.method).map(kind => kind.name)
 }

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { beforeEach, describe, onTestFinished, test } from 'vitest'
 import type { HistoryRow, Mark, PlanRow, Store } from '../../engine/store/port.ts'
+import { taskConformance } from './task-store.ts'
 
 export interface StoreUnderTest {
   /** A new, empty place; removed after the test. */
@@ -143,6 +144,8 @@ export function storeConformance(name: string, { place, open, module }: StoreUnd
       assert.equal(claimed.filter(Boolean).length, 1)
       assert.equal(await store.claim('job@12:00', 'late'), false)
     })
+
+    taskConformance(() => open(at.path))
 
     test('getBlob() gives the bytes that putBlob() was given, under one digest for equal bytes', async () => {
       await using store = await open(at.path)

@@ -57,8 +57,11 @@ const namesItsKind: Readonly<Record<string, readonly string[]>> = {
   'engine/admin/routes.ts': ['service'],
   'engine/plane/channel.ts': ['channel_rest', 'groups', 'security', 'service'],
   'engine/process/guard.ts': ['service'],
-  'engine/service/context.ts': ['service'],
+  'engine/service/callee.ts': ['service'],
   'engine/service/runtime.ts': ['service'],
+  // A field of a task.
+  'engine/store/tasks.ts': ['service'],
+  'engine/work/queue.ts': ['service'],
   'reconcile/compile/service-resources.ts': ['service'],
   // The function `service` of the SDK.
   'reconcile/compile/services/find-services.ts': ['service'],

@@ -12,6 +12,7 @@ import type { Module } from '../../../schema/resource.ts'
 import type { Vocabulary } from '../../../schema/vocabulary.ts'
 import type { Tree } from '../../source/tree.ts'
 import type { CompiledService, CompiledServices } from '../desired.ts'
+import { callMethods } from '../service-resources.ts'
 import type { PlacedFlaw } from './child-protocol.ts'
 import { type GraphTools, isServiceCode, readSourceGraph } from './graph.ts'
 import { importIssues } from './import-issues.ts'
@@ -46,7 +47,7 @@ export interface ServiceCompiler extends AsyncDisposable {
 }
 
 // Raised whenever facts, models or modules come out differently for the same contents.
-const format = 5
+const format = 6
 const version = [format, ajv.version, esbuildVersion, generator.version, typescriptPackage.version].join(' ')
 
 export function createServiceCompiler({ cacheDirectory, deadlineMs = 30_000 }: ServiceCompilerOptions): ServiceCompiler {
@@ -113,9 +114,9 @@ async function readTexts(tree: Tree, paths: readonly string[]): Promise<Record<s
   return texts
 }
 
-/** Methods of `ctx` that name something declared: the clients of connections, and `invoke`. */
+/** Methods of `ctx` that name something declared: the clients of connections, and those that call services. */
 function clientMethods(vocabulary: Vocabulary): ReadonlySet<string> {
-  return new Set(['invoke', ...[...vocabulary.kinds.values()].flatMap(({ client }) => client?.method ?? [])])
+  return new Set([...callMethods, ...[...vocabulary.kinds.values()].flatMap(({ client }) => client?.method ?? [])])
 }
 
 function issueOf({ code, severity, message, path, line, column }: PlacedFlaw): Issue {

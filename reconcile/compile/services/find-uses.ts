@@ -1,9 +1,9 @@
-// Finds what service code uses by name: `ctx.sql('Billing')`, `ctx.invoke('client.get', …)`.
+// Finds what service code uses by name: `ctx.sql('Billing')`, `ctx.invoke('client.get', …)`, `ctx.schedule.once('client.get', …)`.
 //
 // The rule, by syntax alone: a *context* is the second parameter of a service's `handle`, a parameter typed `Context` (the SDK's),
 // a name or property `ctx` that is not declared as something else, and a `const` that was set to a context. A call of a context's
 // method whose first argument is a literal string is a use; so is a call of a name that was taken out of a context
-// (`{ sql, invoke }`). What is passed under another, untyped name or computed is not found; it fails when it is called.
+// (`{ sql, invoke }`), of it or of one of its members. What is passed under another, untyped name or computed is not found; it fails when it is called.
 
 import ts from 'typescript'
 import type { UseFact } from './facts.ts'
@@ -67,9 +67,8 @@ function bindName(name: ts.BindingName, binding: Binding, scope: Scope): void {
   for (const element of name.elements) {
     if (ts.isOmittedExpression(element)) continue
     const property = element.propertyName ?? element.name
-    const method = binding.kind === 'context' && ts.isObjectBindingPattern(name) && ts.isIdentifier(property) ? property.text : null
-    const inner: Binding = method === null || element.dotDotDotToken ? { kind: 'other' } : { kind: 'method', method }
-    bindName(element.name, method === 'ctx' ? { kind: 'context' } : inner, scope)
+    const isNamed = ts.isObjectBindingPattern(name) && ts.isIdentifier(property) && !element.dotDotDotToken
+    bindName(element.name, isNamed ? memberOf(binding, property) : { kind: 'other' }, scope)
   }
 }
 
@@ -80,5 +79,12 @@ function bindingOf(expression: ts.Expression | undefined, scope: Scope): Binding
   if (ts.isIdentifier(expression)) return scope.lookUp(expression.text) ?? { kind: isCtx(expression) ? 'context' : 'other' }
   if (!ts.isPropertyAccessExpression(expression)) return { kind: 'other' }
   if (isCtx(expression.name)) return { kind: 'context' }
-  return bindingOf(expression.expression, scope).kind === 'context' ? { kind: 'method', method: expression.name.text } : { kind: 'other' }
+  return memberOf(bindingOf(expression.expression, scope), expression.name)
+}
+
+/** `once` of the method `schedule` is `schedule.once`. */
+function memberOf(binding: Binding, name: ts.Identifier | ts.MemberName): Binding {
+  if (binding.kind === 'other') return binding
+  if (binding.kind === 'method') return { kind: 'method', method: `${binding.method}.${name.text}` }
+  return isCtx(name) ? { kind: 'context' } : { kind: 'method', method: name.text }
 }

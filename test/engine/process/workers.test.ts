@@ -30,6 +30,7 @@ async function createControl(directory?: string) {
     acquire: async () => null,
     release: async () => false,
     work: { up: () => undefined, down: () => undefined, leaving: () => undefined, told: async () => undefined, changed: () => undefined },
+    submit: async () => ({ kind: 'accepted' }),
   })
   return {
     dataDirectory,

@@ -387,10 +387,18 @@ test('compile() finds connections and services that code names and nobody declar
     { method: 'redis', name: 'cache', at: at(4) },
     { method: 'invoke', name: 'client.gte', at: at(5) },
     { method: 'invoke', name: 'client.get', at: at(6) },
+    { method: 'invokeAsync', name: 'client.gte', at: at(7) },
+    { method: 'schedule.once', name: 'client.gte', at: at(8) },
+    { method: 'schedule.once', name: 'client.put', at: at(9) },
   ]
   const yaml = 'redis:\n  - name: cache\n    host: h\n'
   const { issues } = await compileFiles(devEstate(yaml), { documents, services: ['client.get', { name: 'client.put', uses }] })
-  assert.deepEqual(placesOf(issues), ['UNKNOWN_CONNECTION services/code.ts:3:9', 'UNKNOWN_SERVICE services/code.ts:5:9'])
+  assert.deepEqual(placesOf(issues), [
+    'UNKNOWN_CONNECTION services/code.ts:3:9',
+    'UNKNOWN_SERVICE services/code.ts:5:9',
+    'UNKNOWN_SERVICE services/code.ts:7:9',
+    'UNKNOWN_SERVICE services/code.ts:8:9',
+  ])
   assert.match(issues[0]?.message ?? '', /did you mean "redis\/cache"\?/)
 })
 

@@ -157,6 +157,16 @@ describe('uses', () => {
       ['invoke b services/s.ts:3', 'sql x services/s.ts:3'],
     ],
     [
+      'calls that are made later, of a member or what is taken out of it',
+      "export const s = service({ name: 'a', handle(r, ctx) { ctx.invokeAsync('x'); ctx.schedule.once('y', 1, { after: '1s' }); const { schedule } = ctx; schedule.once('z'); const { once } = ctx.schedule; once('w'); ctx.schedule.never('v'); once.call('u') } })",
+      [
+        'invokeAsync x services/s.ts:3',
+        'schedule.once w services/s.ts:3',
+        'schedule.once y services/s.ts:3',
+        'schedule.once z services/s.ts:3',
+      ],
+    ],
+    [
       'what is taken out of it later',
       "export const s = service({ name: 'a', handle(r, ctx) { const { redis } = ctx; const q = ctx.sql; redis('x'); q('y') } })",
       ['redis x services/s.ts:3', 'sql y services/s.ts:3'],
