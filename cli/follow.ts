@@ -95,7 +95,7 @@ export function followSource(options: FollowOptions): Following {
         schedule: () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null)),
         signal,
       })
-      pruning = pruneDaily({ store, clock, log, signal })
+      pruning = pruneDaily({ store, clock, log, tellsHead: !isDev, signal })
       unwatch = followed.watch?.(() => void loop?.poke({ actor: 'save' })) ?? null
       log.info({ source: source.shown, ref: source.ref }, isDev ? 'Watching the working tree' : 'Following the repository')
     },

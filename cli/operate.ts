@@ -4,9 +4,10 @@
 import { systemClock } from '../adapters/clock.ts'
 import type { Log } from '../adapters/port.ts'
 import { createAdminApp } from '../engine/admin/app.ts'
+import { feedAudit } from '../engine/admin/audit-feed.ts'
 import { listenAdmin } from '../engine/admin/listen.ts'
 import type { Events } from '../engine/admin/port.ts'
-import { openTokens } from '../engine/admin/token.ts'
+import { openTokens, type Tokens } from '../engine/admin/tokens.ts'
 import type { Engine } from '../engine/generation/engine.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { SealKey } from '../schema/seal.ts'
@@ -39,7 +40,9 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
   const vocabulary = builtinVocabulary()
   const compilation = createCompilation({ config, vocabulary, sealKey, libraries })
   const following = followSource({ config, vocabulary, sealKey, store, engine, compilation, clock: systemClock, signal, log })
-  const tokens = await openTokens(store)
+  // Who serves a working tree comes through the socket; a token for another way is asked for there.
+  const tokens = await openTokens(store, { environment, makesFirst: config.command === 'serve', log })
+  const feed = feedAudit({ store, events, log })
   const app = createAdminApp({
     environment,
     version: version(),
@@ -47,18 +50,30 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     events,
     journal: store,
     tokens,
+    audit: store,
     log,
     ready: () =>
       engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: recovered ?? 'no generation is live yet' },
   })
   const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory })
-  if (tokens.first !== null) process.stdout.write(`Admin token, shown this once: ${tokens.first}\n`)
+  tellFirst(tokens, log)
   following.start()
   return {
     async [Symbol.asyncDispose]() {
       await listener.close(closeMs)
       await following.close()
+      await feed[Symbol.asyncDispose]()
       await compilation[Symbol.asyncDispose]()
     },
   }
+}
+
+/** The value once, by the start that made it; then that it waits, as long as it does. */
+function tellFirst({ first, waiting }: Tokens, log: Log): void {
+  if (first !== null)
+    process.stdout.write(`First token, shown this once, good for a day and for one thing, plumb token exchange: ${first}\n`)
+  else if (waiting() === 'waiting')
+    log.warn({}, 'The first token waits to be exchanged by plumb token exchange; plumb token reset-first makes another in its place')
+  else if (waiting() === 'expired')
+    log.warn({}, 'The first token has expired and was not exchanged; plumb token reset-first makes another in its place')
 }

@@ -2,18 +2,20 @@
 
 import { type Context, Hono } from 'hono'
 import type { Log } from '../../adapters/port.ts'
+import type { JsonObject } from '../../schema/json.ts'
 import { STATUS_CODES } from '../node-http.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { type Checks, createChecks } from './checks.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
+import { addressOf, authorised, identify, type Who } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Actor, type Events, type Operations, Refusal } from './port.ts'
-import { type Role, reaches } from './role.ts'
+import { createRecorder } from './recorder.ts'
 import { type Call, pathParameters, type Row, type RowSurroundings } from './route.ts'
 import { rows as allRows } from './routes.ts'
-import type { Tokens } from './token.ts'
+import type { Tokens } from './tokens.ts'
 
 export interface AdminOptions {
   readonly environment: string
@@ -22,7 +24,8 @@ export interface AdminOptions {
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>
-  readonly tokens: Pick<Tokens, 'actorOf'>
+  readonly tokens: Tokens
+  readonly audit: Pick<Store, 'appendAudit' | 'readAudit'>
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   /** The TCP port is bound to loopback: only loopback names are its own. Default true. */
   readonly loopback?: boolean
@@ -33,18 +36,20 @@ export interface AdminOptions {
 
 export interface AdminApp {
   readonly fetch: (request: Request, arrival: Arrival) => Promise<Response>
-  /** Ends the event streams; what is being answered is answered. */
-  close(): void
+  /** Ends the event streams; what is being answered is answered. Resolves when what the audit still has to have is written. */
+  close(): Promise<void>
 }
 
 const maxStreams = 64
 const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
-type Env = { Bindings: Arrival; Variables: { cid: string; row: Row } }
+/** `isRecorded`: the audit has rows of it. */
+type Env = { Bindings: Arrival; Variables: { cid: string; row?: Row; who?: Who; isRecorded?: true } }
 
 export function createAdminApp(options: AdminOptions): AdminApp {
   const { environment, log = silent, attempts = createAttempts() } = options
   const nextCid = createCorrelationIds()
+  const recorder = createRecorder({ store: options.audit, log })
   const ending = new AbortController()
   const document = openApiDocument(allRows, options)
   const surroundings: RowSurroundings = { ...options, document: () => document }
@@ -63,7 +68,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     app.on(row.method, routeOf(row.path), c => answer(c, row, checks))
   }
   app.notFound(c => {
-    authenticate(c)
+    authorised(whoAsks(c), { role: 'viewer', scope: null, id: '' })
     const allowed = allRows.filter(row => matcherOf(row.path).test(c.req.path)).map(row => row.method)
     if (allowed.length === 0)
       throw new Refusal(404, 'NOT_FOUND', 'Cannot find what the path names; GET /api/v1/openapi.json lists what there is')
@@ -78,11 +83,15 @@ export function createAdminApp(options: AdminOptions): AdminApp {
       for (const [name, value] of Object.entries(securityHeaders)) response.headers.set(name, value)
       return response
     },
-    close: () => ending.abort(),
+    close() {
+      ending.abort()
+      return recorder.close()
+    },
   }
 
   async function answer(c: Context<Env>, row: Row, checks: Checks): Promise<Response> {
-    const actor = row.role === null ? anybody : authorised(authenticate(c), row.role)
+    c.set('row', row)
+    const actor = row.role === null ? anybody : authorised(whoAsks(c), row)
     const params = checks.params(c.req.param())
     if (params.environment !== undefined && params.environment !== environment)
       throw new Refusal(
@@ -94,39 +103,34 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     c.header('x-correlation-id', c.get('cid'))
     if (row.open) return stream(c, row.open, { params, query, body: {}, actor })
     const body = row.body ? await checks.body(c.req.raw) : {}
-    const found = await row.run({ params, query, body, actor }, surroundings)
+    const call = { params, query, body, actor }
+    const found = await (row.method === 'GET' ? row.run(call, surroundings) : change(c, row, call))
     return typeof found === 'string' ? c.body(found, 200, { 'content-type': row.answer.contentType }) : c.json(found)
   }
 
-  /** @throws Refusal 401, 429 */
-  function authenticate(c: Context<Env>): Actor {
-    if (c.env.via === 'socket') return { name: 'local', via: 'socket', role: 'admin' }
-    const address = c.env.incoming.socket.remoteAddress ?? ''
-    const waitMs = attempts.waitMs(address)
-    if (waitMs > 0) {
-      c.header('retry-after', String(Math.ceil(waitMs / 1000)))
-      throw new Refusal(
-        429,
-        'TOO_MANY_ATTEMPTS',
-        `Cannot take the request as too many wrong tokens came from ${address}; try again in ${Math.ceil(waitMs / 1000)} s`,
-      )
-    }
-    const token = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(c.req.header('authorization') ?? '')?.[1]
-    const actor = token === undefined ? null : options.tokens.actorOf(token)
-    if (actor) {
-      attempts.succeeded(address)
-      return actor
-    }
-    if (token !== undefined) {
-      attempts.failed(address)
-      log.warn({ address, cid: c.get('cid') }, 'A wrong token was presented to the admin API')
-    }
-    c.header('www-authenticate', 'Bearer realm="plumb"')
-    throw new Refusal(
-      401,
-      'UNAUTHORIZED',
-      `Cannot take the request as it ${token === undefined ? 'carries no token' : 'carries a wrong token'}; send "Authorization: Bearer …" with the token that the first start printed, or use the socket in the data directory`,
-    )
+  function change(c: Context<Env>, row: Row, call: Call): Promise<JsonObject | string> {
+    c.set('isRecorded', true)
+    return recorder.recorded(row, call, c.get('cid'), () => row.run(call, surroundings))
+  }
+
+  function whoAsks(c: Context<Env>): Who {
+    const who = identify(c.env, c.req.header('authorization'), { tokens: options.tokens, attempts })
+    c.set('who', who)
+    return who
+  }
+
+  /** Of requests that would only have read, those count whose caller was refused, and not those of whoever carries no token. */
+  function noteRefusal(c: Context<Env>, refusal: Refusal): void {
+    const who = c.get('who')
+    const isDenial = refusal.status === 401 || refusal.status === 403 || refusal.status === 429
+    const isLook = c.req.method === 'GET' || c.req.method === 'HEAD'
+    if (isLook && (!isDenial || who === undefined || (who.kind === 'denied' && who.tokenless))) return
+    recorder.refused({
+      ...{ refusal, row: c.get('row') ?? null, method: c.req.method, cid: c.get('cid') },
+      actor: who?.actor ?? null,
+      address: c.env.via === 'socket' ? null : addressOf(c.env.incoming.socket.remoteAddress),
+      claimed: who?.kind === 'denied' ? who.claimed : null,
+    })
   }
 
   function stream(c: Context<Env>, open: NonNullable<Row['open']>, call: Call): Response {
@@ -134,7 +138,8 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     // The answer to HEAD has no body: nothing would ever end the stream behind it.
     if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     if (streams >= maxStreams) throw new Refusal(503, 'TOO_MANY_STREAMS', `Cannot open another event stream as ${maxStreams} are open`)
-    const signal = AbortSignal.any([ending.signal, c.req.raw.signal])
+    const { token } = call.actor
+    const signal = AbortSignal.any([ending.signal, c.req.raw.signal, ...(token === null ? [] : [options.tokens.endOf(token)])])
     const { heartbeatMs = 15_000 } = options
     const onEnd = (): void => void streams--
     const opened = open(call, surroundings, { lastEventId: c.req.header('last-event-id'), heartbeatMs, signal, onEnd })
@@ -156,18 +161,14 @@ export function createAdminApp(options: AdminOptions): AdminApp {
       ...(refusal && refusal.issues.length > 0 ? { issues: refusal.issues } : {}),
       cid,
     }
+    if (refusal && !c.get('isRecorded')) noteRefusal(c, refusal)
     c.header('x-correlation-id', cid)
+    for (const [name, value] of Object.entries(refusal?.headers ?? {})) c.header(name, value)
     return c.body(JSON.stringify(body), status as 400, { 'content-type': 'application/problem+json' }) // Hono lists statuses; a Refusal has any
   }
 }
 
-const anybody: Actor = { name: 'anybody', via: 'token', role: 'viewer' }
-
-/** @throws Refusal 403 */
-function authorised(actor: Actor, needed: Role): Actor {
-  if (reaches(actor.role, needed)) return actor
-  throw new Refusal(403, 'FORBIDDEN', `Cannot take the request as "${actor.name}" has the role ${actor.role}: ${needed} is needed`)
-}
+const anybody: Actor = { name: 'anybody', via: 'token', role: 'viewer', scopes: [], token: null, address: null }
 
 /** `{ref}` as Hono writes it. */
 function routeOf(path: string): string {

@@ -49,9 +49,9 @@ export async function listenAdmin({ app, listen, dataDir }: ListenOptions): Prom
       port: (tcp.address() as AddressInfo).port, // a TCP server that listens has one
       socketPath,
       async close(deadlineMs) {
-        app.close()
+        const written = app.close()
         await rm(socketPath, { force: true })
-        await Promise.all([closed(tcp, deadlineMs), closed(local, deadlineMs)])
+        await Promise.all([closed(tcp, deadlineMs), closed(local, deadlineMs), written])
       },
     }
   } catch (cause) {

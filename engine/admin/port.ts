@@ -4,26 +4,44 @@
 import type { Issue } from '../../schema/issue.ts'
 import type { Json, JsonObject } from '../../schema/json.ts'
 import type { Role } from './role.ts'
+import type { Scope } from './scope.ts'
 
 /** An operation that cannot be carried out, as the caller is told. */
 export class Refusal extends Error {
   readonly status: number
   readonly code: string
   readonly issues: readonly Issue[]
+  /** Headers that the answer has beside its body. */
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(status: number, code: string, message: string, issues: readonly Issue[] = []) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    issues: readonly Issue[] = [],
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(message)
     this.name = 'Refusal'
     this.status = status
     this.code = code
     this.issues = issues
+    this.headers = headers
   }
 }
 
+/** Who asks. */
 export interface Actor {
+  /** As history, journal and audit name them: `local` over the socket, else the token's name and id, `ci (k3v9x0a4m2qd)`. */
   readonly name: string
   readonly via: 'socket' | 'token'
   readonly role: Role
+  /** What the token is narrowed to; none: all that the role reaches. */
+  readonly scopes: readonly Scope[]
+  /** Id of the token; null over the socket. */
+  readonly token: string | null
+  /** Where the request came from; null over the socket. */
+  readonly address: string | null
 }
 
 /** A file of an uploaded tree. */

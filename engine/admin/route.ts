@@ -6,6 +6,7 @@ import type { Store } from '../store/port.ts'
 import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
 import type { Scope } from './scope.ts'
+import type { Tokens } from './tokens.ts'
 
 /** What a row is called with, checked against its schemas. */
 export interface Call {
@@ -22,14 +23,16 @@ export interface Row {
   /** As OpenAPI writes it: `/plans/{id}`. Parameters are those of `pathParameters`. */
   readonly path: string
   readonly summary: string
-  /** The least role that may; null answers without a credential. */
-  readonly role: Role | null
+  /** The least role that may; null answers without a credential, `first` to the token of the first start alone. */
+  readonly role: Role | 'first' | null
   /** The group it belongs to, for tokens that are narrowed; null where every token may, whatever it is for. */
   readonly scope: Scope | null
   /** JSON Schema of the query parameters, an object. */
   readonly query?: JsonObject
   readonly body?: { readonly schema: JsonObject; readonly maxBytes: number }
   readonly answer: { readonly description: string; readonly contentType: string; readonly schema: JsonObject }
+  /** What the audit says of a call beside who made it; never a payload or what may hold a secret. Without it: the parameters of the path. */
+  readonly audit?: { target?(call: Call): string; detail?(call: Call): JsonObject }
   /** Server-Sent Events in place of what `run` would answer. */
   open?(call: Call, surroundings: RowSurroundings, life: StreamLife): ReadableStream<Uint8Array>
   /** A string is the answer as it is, of `answer.contentType`. */
@@ -41,7 +44,7 @@ export interface StreamLife {
   /** What a client that was cut off has seen last: its `Last-Event-ID`. */
   readonly lastEventId: string | undefined
   readonly heartbeatMs: number
-  /** Aborted when the client or the server goes. */
+  /** Aborted when the client, its token or the server goes. */
   readonly signal: AbortSignal
   /** To be called once, however it ends. */
   onEnd(): void
@@ -51,6 +54,8 @@ export interface RowSurroundings {
   readonly environment: string
   readonly version: string
   readonly operations: Operations
+  readonly tokens: Tokens
+  readonly audit: Pick<Store, 'readAudit'>
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>
@@ -85,6 +90,6 @@ export const pathParameters: Readonly<
     schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', description: 'The name of an environment' },
     many: false,
   },
-  id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$', description: 'The id of a plan' }, many: false },
+  id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$', description: 'An id' }, many: false },
   ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$', description: 'kind/name' }, many: true },
 }

@@ -1,9 +1,11 @@
 // Every route of the admin API, in one table.
 
 import { isObject, type JsonObject } from '../../schema/json.ts'
+import { rows as auditRows } from './audit-routes.ts'
 import { openEventStream } from './event-stream.ts'
 import { Refusal, type Upload } from './port.ts'
-import { environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
+import { type Call, environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
+import { rows as tokenRows } from './token-routes.ts'
 
 const maxUploadBytes = 32_000_000
 
@@ -104,6 +106,7 @@ export const rows: readonly Row[] = [
       maxBytes: maxUploadBytes,
     },
     answer: json('{ plan, text, markdown }'),
+    audit: { detail: uploadIn },
     run: ({ body, actor }, { operations }) =>
       operations.plan(
         { ...(body.revision === undefined ? {} : { revision: String(body.revision) }), ...(body.files ? { files: uploadsOf(body) } : {}) },
@@ -129,6 +132,7 @@ export const rows: readonly Row[] = [
     scope: 'apply',
     body: { schema: object({ confirmDeletes }), maxBytes: maxBodyBytes },
     answer: json('The outcome'),
+    audit: { target: ({ params }) => String(params.id), detail: ({ body }) => confirmationIn(body) },
     run: ({ params, body, actor }, { operations }) => operations.applyPlan({ id: String(params.id), ...confirmationIn(body) }, actor),
   },
   {
@@ -140,6 +144,7 @@ export const rows: readonly Row[] = [
     scope: 'apply',
     body: { schema: object({ files, confirmDeletes }, ['files']), maxBytes: maxUploadBytes },
     answer: json('The outcome'),
+    audit: { detail: call => ({ ...uploadIn(call), ...confirmationIn(call.body) }) },
     run: ({ body, actor }, { operations }) => operations.applyTree({ files: uploadsOf(body), ...confirmationIn(body) }, actor),
   },
   {
@@ -157,6 +162,7 @@ export const rows: readonly Row[] = [
       maxBytes: maxBodyBytes,
     },
     answer: json('The outcome'),
+    audit: { detail: ({ body }) => ({ retry: body.retry === true, endProbation: body.endProbation === true }) },
     run: ({ body, actor }, { operations }) =>
       operations.sync({ retry: body.retry === true, endProbation: body.endProbation === true }, actor),
   },
@@ -169,6 +175,7 @@ export const rows: readonly Row[] = [
     scope: 'plan',
     body: { schema: object({ files, types: { type: 'boolean', default: false } }, ['files']), maxBytes: maxUploadBytes },
     answer: json('{ issues }'),
+    audit: { detail: uploadIn },
     run: ({ body }, { operations }) => operations.validate({ files: uploadsOf(body), types: body.types === true }),
   },
   {
@@ -231,6 +238,7 @@ export const rows: readonly Row[] = [
       maxBytes: maxBodyBytes,
     },
     answer: json('The outcome'),
+    audit: { detail: ({ body }) => ({ to: body.to ?? null, ...textIn(body, 'reason') }) },
     run: ({ body, actor }, { operations }) =>
       operations.rollback({ ...(body.to === undefined ? {} : { to: Number(body.to) }), ...textIn(body, 'reason') }, actor),
   },
@@ -253,6 +261,11 @@ export const rows: readonly Row[] = [
       maxBytes: maxBodyBytes,
     },
     answer: json('{ payload, elapsedMs, generation }'),
+    audit: {
+      target: ({ body }) => String(body.service),
+      // Its size, and nothing of what it says.
+      detail: ({ body }) => ({ payloadBytes: Buffer.byteLength(JSON.stringify(body.payload ?? null)) }),
+    },
     run: ({ body, actor }, { operations }) =>
       operations.invoke(
         {
@@ -272,6 +285,7 @@ export const rows: readonly Row[] = [
     scope: 'invoke',
     body: { schema: object({ ref }, ['ref']), maxBytes: maxBodyBytes },
     answer: json('{ ok, elapsedMs, reason }'),
+    audit: { target: ({ body }) => String(body.ref) },
     run: ({ body, actor }, { operations }) => operations.ping(String(body.ref), actor),
   },
   {
@@ -310,6 +324,8 @@ export const rows: readonly Row[] = [
     },
     run: async () => ({}),
   },
+  ...tokenRows,
+  ...auditRows,
 ]
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */
@@ -324,6 +340,13 @@ function uploadsOf(body: JsonObject): Upload[] {
       `Cannot take the request as the content of ${JSON.stringify(garbled.path)} is no base64; the alphabet of RFC 4648 §4 with its padding is accepted`,
     )
   return uploads
+}
+
+/** A tree as the audit says it: a commit, or how much was uploaded. */
+function uploadIn({ body }: Call): JsonObject {
+  const uploaded = Array.isArray(body.files) ? body.files.filter(isObject) : null
+  if (uploaded === null) return textIn(body, 'revision')
+  return { files: uploaded.length, bytes: uploaded.reduce((sum, file) => sum + Math.floor((String(file.base64).length * 3) / 4), 0) }
 }
 
 function confirmationIn(body: JsonObject): { confirmDeletes?: number } {

@@ -2,7 +2,9 @@
 // Two implementations are foreseen (node:sqlite, PostgreSQL); both pass test/conformance/store.ts. A write that resolved is on disk.
 
 import type { JsonObject } from '../../schema/json.ts'
+import type { AuditStore } from './audit.ts'
 import type { TaskStore } from './tasks.ts'
+import type { TokenStore } from './tokens.ts'
 
 /** One thing that happened; journal order is the order of `seq`. */
 export interface JournalEvent {
@@ -68,7 +70,7 @@ export interface Lease {
   readonly expiresAt: number
 }
 
-export interface Store extends TaskStore, AsyncDisposable {
+export interface Store extends TaskStore, TokenStore, AuditStore, AsyncDisposable {
   appendJournal(type: string, body: JsonObject): Promise<JournalEvent>
   /** Events after `after`, oldest first. `limit` 1 to 1000. */
   readJournal(after: number, limit: number): Promise<readonly JournalEvent[]>

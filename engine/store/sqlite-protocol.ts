@@ -6,6 +6,11 @@ import type { Store } from './port.ts'
 
 export type Method = Exclude<keyof Store, typeof Symbol.asyncDispose>
 
+/** A part of the port as the thread implements it. */
+export type SyncPart<Part> = {
+  readonly [M in keyof Part]: Part[M] extends (...args: infer Args) => Promise<infer Answer> ? (...args: Args) => Answer : never
+}
+
 /** The port as the thread implements it: the same calls, answered at once. */
 export type SyncStore = { readonly [M in Method]: (...args: Parameters<Store[M]>) => Awaited<ReturnType<Store[M]>> }
 

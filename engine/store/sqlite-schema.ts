@@ -22,6 +22,13 @@ const migrations: readonly string[] = [
      max_attempts INTEGER NOT NULL, begun INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, holder TEXT, failure TEXT) STRICT;
    CREATE INDEX task_by_due ON task (state, due_at, seq);
    CREATE INDEX task_by_state ON task (state, seq);`,
+  `CREATE TABLE token (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, scopes TEXT NOT NULL, digest TEXT NOT NULL,
+     environment TEXT NOT NULL, created_by TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, last_used_at TEXT,
+     revoked_at TEXT) STRICT;
+   CREATE TABLE audit (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, via TEXT NOT NULL, address TEXT, role TEXT,
+     token TEXT, action TEXT NOT NULL, target TEXT, outcome TEXT NOT NULL, detail TEXT NOT NULL, event INTEGER, prev_hash TEXT NOT NULL,
+     hash TEXT NOT NULL) STRICT;
+   CREATE UNIQUE INDEX audit_by_event ON audit (event) WHERE event IS NOT NULL;`,
 ]
 
 /** The version of the tables that this build reads and writes. */

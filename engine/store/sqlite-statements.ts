@@ -5,8 +5,10 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { JsonObject } from '../../schema/json.ts'
 import type { HistoryRow, JournalEvent, Lease, Mark, PlanRow } from './port.ts'
 import { createSql, type Row, within } from './sql.ts'
+import { auditReaders, auditStatements } from './sqlite-audit.ts'
 import type { Method, SyncStore } from './sqlite-protocol.ts'
 import { createTaskStatements, taskReaders } from './sqlite-tasks.ts'
+import { pruneTokens, tokenReaders, tokenStatements } from './sqlite-tokens.ts'
 
 /** Calls that only read: they need no transaction that may write. */
 export const readers: ReadonlySet<Method> = new Set<Method>([
@@ -20,6 +22,8 @@ export const readers: ReadonlySet<Method> = new Set<Method>([
   'getBlob',
   'getSetting',
   ...taskReaders,
+  ...tokenReaders,
+  ...auditReaders,
 ])
 
 /** @param now gives ISO time */
@@ -142,10 +146,14 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
       changes('DELETE FROM blob WHERE at < ? AND digest NOT IN (SELECT blob FROM plan)', before)
       changes('DELETE FROM journal WHERE at < ?', before)
       changes('DELETE FROM claim WHERE at < ?', before)
+      pruneTokens(sql, before)
     },
 
     getSetting: key => optional(get('SELECT value FROM setting WHERE key = ?', key), row => String(row.value)),
     putSetting: (key, value) => void changes('INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)', key, value),
+
+    ...tokenStatements(sql),
+    ...auditStatements(sql, now),
   }
 }
 

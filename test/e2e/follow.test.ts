@@ -412,11 +412,17 @@ describe('a server that is asked', () => {
 
   test('lets nobody in over TCP without its token', async () => {
     const { adminUrl, output } = followed.server
-    const token = /Admin token, shown this once: (\S+)/.exec(output())?.[1] ?? ''
+    const first = /^First token, shown this once, .*: (\S+)$/m.exec(output())?.[1] ?? ''
     const status = `${adminUrl}/api/v1/environments/dev/status`
     assert.equal((await call(status)).status, 401)
     const wrong = await call(status, undefined, { headers: { authorization: 'Bearer plumb_wrong' } })
     assert.deepEqual([wrong.status, (wrong.body as { readonly code: string }).code], [401, 'UNAUTHORIZED'])
+    const tooEarly = await call(status, undefined, { headers: { authorization: `Bearer ${first}` } })
+    assert.deepEqual([tooEarly.status, (tooEarly.body as { readonly code: string }).code], [403, 'TOKEN_NOT_EXCHANGED'])
+    const exchanged = await call(`${adminUrl}/api/v1/tokens/exchange`, {}, { headers: { authorization: `Bearer ${first}` } })
+    const { token } = exchanged.body as { readonly token: string } // as the admin API documents
+    const again = await call(`${adminUrl}/api/v1/tokens/exchange`, {}, { headers: { authorization: `Bearer ${first}` } })
+    assert.equal(again.status, 401)
     const right = { headers: { authorization: `Bearer ${token}` } }
     await until(async () => (await call(status, undefined, right)).status === 200, 'The token is taken')
 
@@ -429,7 +435,8 @@ describe('a server that is asked', () => {
   })
 
   test('streams what happens, and goes on where a client was cut off', async () => {
-    const token = /Admin token, shown this once: (\S+)/.exec(followed.server.output())?.[1] ?? ''
+    await using admin = await followed.server.client()
+    const token = String((await admin.post('tokens', { name: 'watcher', role: 'viewer' })).token)
     await using first = await openEvents(followed.server.adminUrl, token, null)
     await followed.push({ [at.service]: greeting('Servus') })
     await followed.run(exit.done, 'sync')

@@ -21,7 +21,7 @@ test('listenAdmin() trusts who comes through the socket, which only its user may
   assert.deepEqual((await readdir(server.dataDir)).sort(), ['admin.addr', 'admin.sock'])
   assert.equal(await readFile(join(server.dataDir, 'admin.addr'), 'utf8'), `${server.socketPath}\n`)
   assert.deepEqual(await overSocket(server, 'POST', '/api/v1/environments/dev/sync'), { status: 200, text: '{"operation":"sync"}' })
-  assert.deepEqual(server.asked[0]?.args[1], { name: 'local', via: 'socket', role: 'admin' })
+  assert.deepEqual(server.asked[0]?.args[1], { name: 'local', via: 'socket', role: 'admin', scopes: [], token: null, address: null })
 })
 
 test('listenAdmin() takes the place of a socket that a killed server left', async () => {
@@ -129,7 +129,8 @@ async function listenIn(dataDir: string) {
     operations: {} as never, // only /healthz is asked
     events: { subscribe: () => () => undefined },
     journal: { readJournal: async () => [] },
-    tokens: { actorOf: () => null },
+    tokens: {} as never, // nobody presents one
+    audit: {} as never, // nothing is changed
     ready: () => ({ ready: true, reason: null }),
   })
   const listener = await listenAdmin({ app, listen: { host: '127.0.0.1', port: 0 }, dataDir })

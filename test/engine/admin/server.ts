@@ -1,11 +1,14 @@
 // An admin API that really listens, on operations that say what they were asked.
 
+import { join } from 'node:path'
 import { request } from 'undici'
+import type { Log } from '../../../adapters/port.ts'
 import { type AdminOptions, createAdminApp } from '../../../engine/admin/app.ts'
 import { listenAdmin } from '../../../engine/admin/listen.ts'
-import { type Events, type Operations, Refusal } from '../../../engine/admin/port.ts'
-import { openTokens } from '../../../engine/admin/token.ts'
-import type { JournalEvent } from '../../../engine/store/port.ts'
+import { type Actor, type Events, type Operations, Refusal } from '../../../engine/admin/port.ts'
+import { openTokens, type Tokens } from '../../../engine/admin/tokens.ts'
+import type { JournalEvent, Store } from '../../../engine/store/port.ts'
+import { openSqliteStore } from '../../../engine/store/sqlite.ts'
 import type { JsonObject } from '../../../schema/json.ts'
 import { temporaryDirectory } from '../../directory.ts'
 
@@ -16,7 +19,12 @@ interface Asked {
 
 export interface TestServer extends AsyncDisposable {
   readonly url: string
+  /** Of an admin. */
   readonly token: string
+  /** Who presents it. */
+  readonly actor: Actor
+  readonly tokens: Tokens
+  readonly store: Store
   readonly socketPath: string
   readonly dataDir: string
   readonly asked: Asked[]
@@ -25,11 +33,15 @@ export interface TestServer extends AsyncDisposable {
   close(): Promise<void>
 }
 
-export async function startServer(options: Partial<AdminOptions> = {}): Promise<TestServer> {
+/** @param given a store in place of one of its own; whoever gives it closes it */
+export async function startServer(options: Partial<AdminOptions> = {}, given?: Store): Promise<TestServer> {
   const directory = await temporaryDirectory()
   const asked: Asked[] = []
   const events = createEvents()
-  const tokens = await openTokens(settings())
+  const place = await temporaryDirectory()
+  const store = given ?? (await openSqliteStore(join(place.path, 'plumb.db')))
+  const tokens = options.tokens ?? (await openTokens(store, { environment: 'dev', makesFirst: false, log: silent }))
+  const { token, id } = await tokens.create({ name: 'test', role: 'admin', scopes: [], expires: '1d' }, local)
   const app = createAdminApp({
     environment: 'dev',
     version: '1.2.3',
@@ -37,6 +49,7 @@ export async function startServer(options: Partial<AdminOptions> = {}): Promise<
     events,
     journal: events,
     tokens,
+    audit: store,
     ready: () => ({ ready: true, reason: null }),
     ...options,
   })
@@ -48,7 +61,10 @@ export async function startServer(options: Partial<AdminOptions> = {}): Promise<
   }
   return {
     url: `http://127.0.0.1:${listener.port}`,
-    token: tokens.first ?? '',
+    token,
+    actor: { name: `test (${id})`, via: 'token', role: 'admin', scopes: [], token: id, address: '127.0.0.1' },
+    tokens,
+    store,
     socketPath: listener.socketPath,
     dataDir: directory.path,
     asked,
@@ -56,10 +72,16 @@ export async function startServer(options: Partial<AdminOptions> = {}): Promise<
     close,
     async [Symbol.asyncDispose]() {
       await close()
+      if (!given) await store[Symbol.asyncDispose]()
+      await place[Symbol.asyncDispose]()
       await directory[Symbol.asyncDispose]()
     },
   }
 }
+
+/** The user of the server, over the socket. */
+export const local: Actor = { name: 'local', via: 'socket', role: 'admin', scopes: [], token: null, address: null }
+export const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** Calls with the token; body and headers as given. */
 export async function call(
@@ -79,15 +101,6 @@ export async function call(
   })
   const text = await answer.body.text()
   return { status: answer.statusCode, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
-}
-
-export function settings() {
-  const kept = new Map<string, string>()
-  return {
-    kept,
-    getSetting: async (key: string) => kept.get(key),
-    putSetting: async (key: string, value: string) => void kept.set(key, value),
-  }
 }
 
 function recording(asked: Asked[]): Operations {

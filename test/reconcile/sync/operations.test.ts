@@ -4,7 +4,7 @@ import { Refusal } from '../../../engine/admin/port.ts'
 import { createOperations } from '../../../reconcile/sync/operations.ts'
 import { type Estate, memorySource, setUp, treeOf } from './setup.ts'
 
-const ada = { name: 'ada', via: 'socket', role: 'admin' } as const
+const ada = { name: 'ada', via: 'socket', role: 'admin', scopes: [], token: null, address: null } as const
 const upload = (estate: Estate) => [
   { path: 'environments/dev/estate.json', base64: Buffer.from(JSON.stringify(estate)).toString('base64') },
 ]

@@ -1,0 +1,32 @@
+// Which events of the journal are changes that the audit has to have: those that no request of the admin API caused. An event that is
+// not listed counts as one, so that a new one is not missed; a test asks for the decision.
+
+export const auditedEvents: Readonly<Record<string, boolean>> = {
+  // What went live, whoever caused it: a commit, a saved file, a request, a way back.
+  'generation.live': true,
+  'sync.applied': true,
+  'sync.held': true,
+  'sync.failed': true,
+  'probation.failed': true,
+  'service.quarantined': true,
+  'token.first': true,
+  'token.migrated': true,
+  // A request caused it, and has its rows.
+  'apply.applied': false,
+  'apply.refused': false,
+  rollback: false,
+  'marks.cleared': false,
+  'probation.cut': false,
+  'token.created': false,
+  'token.exchanged': false,
+  'token.revoked': false,
+  // Nothing changed.
+  'sync.started': false,
+  'sync.nothing': false,
+  'sync.recovered': false,
+  'probation.passed': false,
+  'worker.gone': false,
+  'worker.blamed': false,
+  'worker.unexplained': false,
+  'store.failed': false,
+}
