@@ -6,10 +6,21 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Dispatcher } from 'undici'
 import type { Issue } from '../schema/issue.ts'
 import { isObject, type Json, type JsonObject } from '../schema/json.ts'
+import { tlsReason } from './tls-reason.ts'
 
 export interface ServerChoice {
   readonly server?: string
   readonly token?: string | undefined
+  /** Of https: texts in PEM. Whom the machine trusts, and no certificate, where absent. */
+  readonly tls?: ClientTls
+}
+
+export interface ClientTls {
+  /** Who signs servers, in place of whom the machine trusts. */
+  readonly ca?: string
+  /** Shown to a server that asks. */
+  readonly cert?: string
+  readonly key?: string
 }
 
 /** The server refused: `status`, `code` and issues are its own. */
@@ -53,10 +64,15 @@ const callTimeoutMs = 300_000
 /** @throws UnreachableError with what was tried and what next */
 export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   const { origin, socketPath, shown } = locate(choice)
-  const { token } = choice
+  const { token, tls } = choice
   // Loaded by the commands that ask a server, so that the others do not wait for it.
   const { Client } = await import('undici')
-  const client = new Client(origin, { ...(socketPath ? { socketPath } : {}), headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs })
+  const client = new Client(origin, {
+    ...(socketPath ? { socketPath } : {}),
+    ...(tls ? { connect: { ...tls } } : {}),
+    headersTimeout: callTimeoutMs,
+    bodyTimeout: callTimeoutMs,
+  })
   let clockMs: number | null = null
   const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject> => {
     let answer: Dispatcher.ResponseData
@@ -72,10 +88,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
         ...(body ? { body: JSON.stringify(body) } : {}),
       })
     } catch (error) {
-      throw new UnreachableError(
-        `Cannot reach the server at ${shown}: ${reasonOf(error)}; start one with plumb dev or plumb serve, or name it by --server or PLUMB_SERVER`,
-        { cause: error },
-      )
+      throw new UnreachableError(`Cannot reach the server at ${shown} as ${reasonOf(error)}`, { cause: error })
     }
     clockMs ??= Date.parse(String(answer.headers.date)) || null
     const parsed = parse(await readCapped(answer.body))
@@ -142,7 +155,13 @@ function parse(text: string): JsonObject {
 
 function reasonOf(error: unknown): string {
   const code = (error as { code?: string }).code
-  if (code === 'ENOENT') return 'no server runs with that socket'
-  if (code === 'ECONNREFUSED') return 'the connection was refused'
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  const ofTls = tlsReason(code, message)
+  if (ofTls !== null) return ofTls
+  const next = 'start one with plumb dev or plumb serve, or name it by --server or PLUMB_SERVER'
+  if (code === 'ENOENT') return `no server runs with that socket; ${next}`
+  if (code === 'ECONNREFUSED') return `the connection was refused; ${next}`
+  // What a listener of TLS does with a plain request.
+  if (code === 'UND_ERR_SOCKET') return `the connection was closed (${message}); where the server speaks TLS, name it with https://`
+  return `${message}; ${next}`
 }

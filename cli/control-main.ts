@@ -8,6 +8,7 @@ import { messageOf } from '../adapters/redact.ts'
 import { holdLifeline } from '../engine/process/lifeline.ts'
 import { hopeless } from '../engine/process/supervisor.ts'
 import { StoreError } from '../engine/store/error.ts'
+import { CertificateError } from '../engine/tls/certificates.ts'
 import type { ControlConfig } from './serve-options.ts'
 
 // From the first moment: a stop that comes while it starts is to end it in order as well.
@@ -36,7 +37,7 @@ try {
 /** What only an operator can change is said once and ends the server; anything else is tried again. */
 function giveUp(error: unknown): never {
   if (ending.signal.aborted) process.exit(0)
-  const isFinal = error instanceof StoreError && !error.retryable
+  const isFinal = (error instanceof StoreError && !error.retryable) || error instanceof CertificateError
   process.stderr.write(`${messageOf(error)}\n`)
   process.exit(isFinal ? hopeless : 1)
 }

@@ -2,6 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../adapters/clock.ts'
 import type { Log } from '../adapters/port.ts'
 import { markOf } from '../engine/generation/mark.ts'
 import { createLog } from '../engine/log/log.ts'
@@ -9,6 +10,7 @@ import { readLive, startEngine } from '../engine/process/control.ts'
 import { lockData } from '../engine/process/lock.ts'
 import { observeJournal } from '../engine/store/observed.ts'
 import { openSqliteStore } from '../engine/store/sqlite.ts'
+import { openCertificates } from '../engine/tls/certificates.ts'
 import { createLibraries } from './libraries.ts'
 import { createLoadCheck } from './load-check.ts'
 import { openKey } from './seal-key.ts'
@@ -63,6 +65,7 @@ async function startParts(
   else logEvents(events, log)
 
   signal.throwIfAborted()
+  const certificates = await openCertificates({ configs: config.tls, dataDirectory, sealKey, clock: systemClock, announce, signal })
   const engine = parts.use(
     await startEngine({
       environment,
@@ -72,6 +75,7 @@ async function startParts(
       workers: config.workers,
       sourceRoot: worktree,
       boot,
+      certificates,
       announce,
       log,
       rows: () => [],
@@ -89,5 +93,5 @@ async function startParts(
   if (signal.aborted) return
   loadCheck.warm()
   const { operate } = await import('./operate.ts')
-  parts.use(await operate({ config, store, events, engine, sealKey, libraries, recovered, signal, log }))
+  parts.use(await operate({ config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log }))
 }

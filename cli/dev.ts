@@ -41,6 +41,9 @@ export function devCommand(): Command {
             workers,
             channels: { host: '127.0.0.1', port: readPort('--channels-port', options.channelsPort) },
             admin: { host: '127.0.0.1', port: readPort('--admin-port', options.adminPort) },
+            tls: { channels: null, admin: null },
+            behindProxy: false,
+            trustedProxies: [],
           },
           ({ channels, admin }) => {
             process.stdout.write(`Serving environments/${options.environment} of ${root}\n`)

@@ -2,7 +2,7 @@
 
 import type { Clock, Log } from '../adapters/port.ts'
 import type { Operations } from '../engine/admin/port.ts'
-import type { Engine } from '../engine/generation/engine.ts'
+import type { Condition, Engine } from '../engine/generation/engine.ts'
 import type { Manifest } from '../engine/generation/manifest.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { Tree } from '../reconcile/source/tree.ts'
@@ -25,6 +25,8 @@ export interface FollowOptions {
   readonly sealKey: SealKey | null
   readonly store: Store
   readonly engine: Engine
+  /** Of the server's own parts. */
+  readonly conditions: () => readonly Condition[]
   readonly compilation: Compilation
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -39,7 +41,7 @@ export interface Following {
 }
 
 export function followSource(options: FollowOptions): Following {
-  const { config, vocabulary, sealKey, store, engine, compilation, clock, signal, log } = options
+  const { config, vocabulary, sealKey, store, engine, conditions, compilation, clock, signal, log } = options
   const { environment, floors, command } = config
   const followed = openSource(config)
   const typesIn = ({ entries }: Manifest) =>
@@ -74,6 +76,7 @@ export function followSource(options: FollowOptions): Following {
     compile,
     source,
     sync,
+    conditions,
     renderTypes: async (live: Manifest) => typesIn(live),
     checkTypes: (tree: Tree) =>
       compilation.checkTypes(tree, {

@@ -9,7 +9,10 @@ import { listenAdmin } from '../engine/admin/listen.ts'
 import type { Events } from '../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../engine/admin/tokens.ts'
 import type { Engine } from '../engine/generation/engine.ts'
+import { createClientAddresses } from '../engine/plane/client-address.ts'
 import type { Store } from '../engine/store/port.ts'
+import type { Certificates } from '../engine/tls/certificates.ts'
+import { isLoopback } from '../schema/network.ts'
 import type { SealKey } from '../schema/seal.ts'
 import { builtinVocabulary } from '../schema/vocabulary.ts'
 import { createCompilation } from './compilation.ts'
@@ -23,6 +26,7 @@ export interface OperateOptions {
   readonly store: Store
   readonly events: Events
   readonly engine: Engine
+  readonly certificates: Certificates
   readonly sealKey: SealKey | null
   readonly libraries: Libraries
   /** Why what was live last is not used; null where it is. */
@@ -35,11 +39,12 @@ const closeMs = 5_000
 
 /** Opens the admin API and begins to follow the source. */
 export async function operate(options: OperateOptions): Promise<AsyncDisposable> {
-  const { config, store, events, engine, sealKey, libraries, recovered, signal, log } = options
+  const { config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log } = options
   const { dataDirectory, environment } = config
   const vocabulary = builtinVocabulary()
   const compilation = createCompilation({ config, vocabulary, sealKey, libraries })
-  const following = followSource({ config, vocabulary, sealKey, store, engine, compilation, clock: systemClock, signal, log })
+  const { conditions } = certificates
+  const following = followSource({ config, vocabulary, sealKey, store, engine, conditions, compilation, clock: systemClock, signal, log })
   // Who serves a working tree comes through the socket; a token for another way is asked for there.
   const tokens = await openTokens(store, { environment, makesFirst: config.command === 'serve', log })
   const feed = feedAudit({ store, events, log })
@@ -52,10 +57,17 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     tokens,
     audit: store,
     log,
+    // Behind a proxy it is called by the proxy's name.
+    loopback: !config.behindProxy && (config.admin.host === 'localhost' || isLoopback(config.admin.host)),
+    behindProxy: config.behindProxy,
+    clients: createClientAddresses(config.trustedProxies),
     ready: () =>
       engine.live().generation > 0 ? { ready: true, reason: null } : { ready: false, reason: recovered ?? 'no generation is live yet' },
   })
-  const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory })
+  const served = certificates.served('admin')
+  const tls = config.tls.admin && served && { manners: config.tls.admin, served }
+  const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory, tls })
+  certificates.follow('admin', listener.serveAs)
   tellFirst(tokens, log)
   following.start()
   return {

@@ -5,7 +5,8 @@ import process from 'node:process'
 import type { Command } from 'commander'
 import type { Issue } from '../schema/issue.ts'
 import type { JsonObject } from '../schema/json.ts'
-import { type AdminClient, openClient, ServerRefusal, UnreachableError } from './client.ts'
+import { isLoopback } from '../schema/network.ts'
+import { type AdminClient, type ClientTls, openClient, ServerRefusal, UnreachableError } from './client.ts'
 import { fileReason } from './file-reason.ts'
 import { printable, printIssues } from './print.ts'
 import { withProgress } from './progress.ts'
@@ -17,6 +18,10 @@ export interface Shared {
   readonly json?: boolean
   readonly server?: string
   readonly tokenFile?: string
+  readonly caFile?: string
+  readonly certFile?: string
+  readonly keyFile?: string
+  readonly insecureHttp?: boolean
 }
 
 /** Input that cannot be used, found before any server is asked. */
@@ -38,6 +43,10 @@ export function talksToServer(command: Command): Command {
     .option('--json', 'print the answer as JSON')
     .option('--server <url>', 'the server: a URL, or unix:PATH (default: PLUMB_SERVER, else the socket under .plumb/)')
     .option('--token-file <file>', 'file that holds the token (default: the token in PLUMB_TOKEN); the socket needs none')
+    .option('--ca-file <file>', 'who signs the server, in PEM (default: PLUMB_CA_FILE, else whom this machine trusts)')
+    .option('--cert-file <file>', 'certificate to show to the server, in PEM (default: PLUMB_CERT_FILE)')
+    .option('--key-file <file>', 'its private key, in PEM (default: PLUMB_KEY_FILE)')
+    .option('--insecure-http', 'send the token in plain text, where the server is on another machine and speaks no TLS')
 }
 
 /** Runs a command against its server and ends with the status it returns. `doing` is shown where an answer takes long, such as `Planning`. */
@@ -71,8 +80,14 @@ export async function withInput<Input>(
 
 /** The server that the options name. @throws UnreachableError, ServerRefusal, CommandError */
 export function connect(options: Shared): Promise<AdminClient> {
+  const { server = process.env.PLUMB_SERVER } = options
   const token = tokenOf(options)
-  return openClient({ ...(options.server ? { server: options.server } : {}), token })
+  if (token !== undefined && !options.insecureHttp && isPlainElsewhere(server))
+    throw new CommandError(
+      `Cannot send the token to ${server} as everybody on the way could read it: a server with https://, or one of this machine, is accepted; --insecure-http sends it all the same`,
+      { status: exit.usage },
+    )
+  return openClient({ ...(server ? { server } : {}), token, ...tlsOf(options) })
 }
 
 /** Runs a command; tells what went wrong on stderr, or as JSON on stdout where that was asked for. */
@@ -100,6 +115,36 @@ function tokenOf({ tokenFile }: Shared): string | undefined {
     const message = `Cannot read the token file "${tokenFile}" as ${fileReason(error)}: a file that holds the token alone is accepted`
     throw new CommandError(message, { status: exit.usage })
   }
+}
+
+function isPlainElsewhere(server = ''): boolean {
+  if (!URL.canParse(server)) return false
+  const { protocol, hostname } = new URL(server)
+  return protocol === 'http:' && hostname !== 'localhost' && !isLoopback(hostname.replace(/^\[|\]$/g, ''))
+}
+
+/** @throws CommandError */
+function tlsOf(options: Shared): { readonly tls?: ClientTls } {
+  const { PLUMB_CA_FILE, PLUMB_CERT_FILE, PLUMB_KEY_FILE } = process.env
+  const files = {
+    ca: options.caFile ?? PLUMB_CA_FILE,
+    cert: options.certFile ?? PLUMB_CERT_FILE,
+    key: options.keyFile ?? PLUMB_KEY_FILE,
+  }
+  if ((files.cert === undefined) !== (files.key === undefined))
+    throw new CommandError('Cannot show a certificate as one of --cert-file and --key-file is missing; give both', { status: exit.usage })
+  const given = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return given.length === 0 ? {} : { tls: Object.fromEntries(given.map(([name, path]) => [name, pemOf(path)])) }
+}
+
+function pemOf(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8')
+    if (text.includes('-----BEGIN ')) return text
+  } catch (error) {
+    throw new CommandError(`Cannot read "${path}" as ${fileReason(error)}: a file in PEM is accepted`, { status: exit.usage })
+  }
+  throw new CommandError(`Cannot use "${path}" as it is not in PEM`, { status: exit.usage })
 }
 
 export function printJson(value: unknown): void {

@@ -2,12 +2,14 @@
 
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { readCredentials } from '../engine/tls/credentials.ts'
 import { fullRefOf, remoteOf } from '../reconcile/source/remote.ts'
 import { SourceError } from '../reconcile/source/source-error.ts'
 import { hasErrors, type Issue, issue } from '../schema/issue.ts'
 import { isObject, type JsonObject } from '../schema/json.ts'
-import { isLocalSource, readServerConfig, type ServerConfig } from '../schema/server.ts'
+import { isLocalSource, type Listen, readServerConfig, type ServerConfig, type TlsConfig } from '../schema/server.ts'
 import { type ConfigFile, readConfigFile } from './config-file.ts'
+import { exposureOf } from './exposure.ts'
 import { CommandError, exit, type Shared } from './run.ts'
 import { type ControlConfig, readPort, readWorkers, workerCount } from './serve-options.ts'
 
@@ -21,13 +23,16 @@ export interface ServeFlags extends Shared {
   readonly channelsPort?: string
   readonly adminPort?: string
   readonly sealKey?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
 }
 
 /** @throws CommandError with the issues, each at its line or its flag */
 export async function configOf(options: ServeFlags): Promise<ControlConfig> {
   const file = options.config === undefined ? null : await readConfigFile(options.config)
   const declared = withFlags(file?.declared ?? {}, options)
-  const { config, findings } = readServerConfig(declared)
+  const { config, findings: found } = readServerConfig(declared)
+  const findings = [...found, ...(await exposureOf(config.listen))]
   const missing = neededOf(declared).filter(({ isGiven }) => !isGiven)
   const issues = [
     ...missing.map(({ field, flag }) => {
@@ -43,16 +48,35 @@ export async function configOf(options: ServeFlags): Promise<ControlConfig> {
   ]
   if (hasErrors(issues)) throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues })
   const made = controlConfig(config, options)
-  const refused = sourceProblem(made)
-  if (refused) {
-    const found = placed(issue('INVALID_VALUE', refused.message, { pointer: refused.pointer }), file, options)
-    throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues: [found] })
+  const refused = [sourceProblem(made), ...(await certificateProblems(made, declared))].filter(problem => problem !== null)
+  if (refused.length > 0) {
+    const issues = refused.map(({ message, pointer }) => placed(issue('INVALID_VALUE', message, { pointer }), file, options))
+    throw new CommandError('Cannot serve as the configuration has errors', { status: exit.usage, issues })
   }
   return made
 }
 
+interface Problem {
+  readonly message: string
+  readonly pointer: string
+}
+
+/** What the listeners would refuse: said before a port is open. */
+async function certificateProblems({ tls }: ControlConfig, declared: JsonObject): Promise<readonly Problem[]> {
+  const hasOwn = isObject(declared.listen) && isObject(declared.listen.adminTls)
+  const problems: Problem[] = []
+  for (const [config, field] of [[tls.channels, 'tls'], ...(hasOwn ? [[tls.admin, 'adminTls'] as const] : [])] as const) {
+    if (config === null) continue
+    const judgement = await readCredentials(config, Date.now())
+    if (judgement.kind === 'good') continue
+    const message = `Cannot use "listen.${field}" as ${judgement.why}: a certificate in PEM that is valid now, with its own key, is accepted`
+    problems.push({ message, pointer: `/listen/${field}` })
+  }
+  return problems
+}
+
 /** What the source itself would refuse: said before a port is open. */
-function sourceProblem({ source }: ControlConfig): { readonly message: string; readonly pointer: string } | null {
+function sourceProblem({ source }: ControlConfig): Problem | null {
   if (source.kind !== 'git') return null
   for (const [pointer, check] of [
     ['/source/git', () => remoteOf(source.url, source.allowLocal)],
@@ -69,10 +93,13 @@ function sourceProblem({ source }: ControlConfig): { readonly message: string; r
 
 /** plumb.yaml, with the flags over it: one reading judges both. */
 function withFlags(file: JsonObject, options: ServeFlags): JsonObject {
-  const { environment, source, ref, data, workers, channelsPort, adminPort, sealKey } = options
+  const { environment, source, ref, data, workers, channelsPort, adminPort, sealKey, tlsCert, tlsKey } = options
+  const held = isObject(file.listen) && isObject(file.listen.tls) ? file.listen.tls : {}
+  const tls = { ...(tlsCert === undefined ? {} : { cert: tlsCert }), ...(tlsKey === undefined ? {} : { key: tlsKey }) }
   const listen = {
     ...(channelsPort === undefined ? {} : { channels: `127.0.0.1:${readPort('--channels-port', channelsPort)}` }),
     ...(adminPort === undefined ? {} : { admin: `127.0.0.1:${readPort('--admin-port', adminPort)}` }),
+    ...(Object.keys(tls).length === 0 ? {} : { tls: { ...held, ...tls } }),
   }
   const from = {
     // Who names a path on the command line means it.
@@ -119,6 +146,8 @@ const flags = [
   ['ref', '/source/ref', '--ref'],
   ['data', '/data', '--data'],
   ['sealKey', '/keys/seal', '--seal-key'],
+  ['tlsCert', '/listen/tls/cert', '--tls-cert'],
+  ['tlsKey', '/listen/tls/key', '--tls-key'],
 ] as const satisfies readonly (readonly [keyof ServeFlags, string, string])[]
 
 function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig {
@@ -134,9 +163,21 @@ function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig
     floors: config.policy,
     logs: config.logs,
     workers: workerCount(config.workers),
-    channels: config.listen.channels,
-    admin: config.listen.admin,
+    ...config.listen,
+    tls: tlsAt(base, config.listen.tls, options),
   }
+}
+
+/** With absolute paths. */
+function tlsAt(base: string, tls: Listen['tls'], { tlsCert, tlsKey }: ServeFlags): Listen['tls'] {
+  const at = (config: TlsConfig | null): TlsConfig | null =>
+    config && {
+      ...config,
+      cert: resolve(config.cert === tlsCert ? process.cwd() : base, config.cert),
+      key: resolve(config.key === tlsKey ? process.cwd() : base, config.key),
+      clientCa: config.clientCa === null ? null : resolve(base, config.clientCa),
+    }
+  return { channels: at(tls.channels), admin: at(tls.admin) }
 }
 
 /** Outside the data directory, so that a copy of that directory opens nothing. */

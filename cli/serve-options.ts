@@ -5,16 +5,17 @@ import { mkdir, realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Address, bind } from '../engine/process/bind.ts'
+import { bind } from '../engine/process/bind.ts'
 import { lockData } from '../engine/process/lock.ts'
 import type { WorkerConfig } from '../engine/process/worker-config.ts'
 import type { Floors } from '../schema/policy.ts'
+import type { Listen } from '../schema/server.ts'
 import { wholeNumber } from './arguments.ts'
 import { fileReason } from './file-reason.ts'
 import { CommandError, exit } from './run.ts'
 
 /** Everything the control process is started with; plain data, no secrets. */
-export interface ControlConfig {
+export interface ControlConfig extends Listen {
   readonly command: 'serve' | 'dev'
   readonly environment: string
   readonly source:
@@ -24,8 +25,6 @@ export interface ControlConfig {
   readonly sealKeyPath: string
   readonly floors: Floors
   readonly workers: number
-  readonly channels: Address
-  readonly admin: Address
   readonly logs: WorkerConfig['logs']
 }
 
@@ -79,7 +78,13 @@ export async function runServer(
   using _lock = await lockData(dataDirectory, 'serve', lockWaitMs)
   const inherited = process.execArgv.filter(flag => flag.startsWith('--conditions=') || flag.startsWith('-C'))
   const quiet = '--disable-warning=ExperimentalWarning'
-  const worker: WorkerConfig = { dataDirectory, human: config.command === 'dev', logs: config.logs }
+  const worker: WorkerConfig = {
+    dataDirectory,
+    human: config.command === 'dev',
+    logs: config.logs,
+    tls: config.tls.channels,
+    trustedProxies: config.trustedProxies,
+  }
   const binding = await bind({
     channels: config.channels,
     admin: config.admin,

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { Address } from '../schema/server.ts'
 import { finish } from './run.ts'
 import type { ServeFlags } from './serve-config.ts'
 import { runServer } from './serve-options.ts'
@@ -15,6 +16,8 @@ export function serveCommand(): Command {
     .option('--channels-port <port>', 'port of the channels (default: 17010)')
     .option('--admin-port <port>', 'port of the admin API (default: 8183)')
     .option('--seal-key <file>', 'key that seals secrets at rest; made where it is missing')
+    .option('--tls-cert <file>', 'certificate of both ports, in PEM; read again when it changes')
+    .option('--tls-key <file>', 'its private key, in PEM')
     .option('--json', 'tell failures to start as JSON')
     .addHelpText(
       'after',
@@ -26,8 +29,14 @@ export function serveCommand(): Command {
         const { configOf } = await import('./serve-config.ts')
         const config = await configOf(options)
         return await runServer(config, ({ channels, admin }) => {
-          process.stdout.write(`Channels  http://${channels.host}:${channels.port}\nAdmin API http://${admin.host}:${admin.port}\n`)
+          process.stdout.write(
+            `Channels  ${urlOf(channels, config.tls.channels !== null)}\nAdmin API ${urlOf(admin, config.tls.admin !== null)}\n`,
+          )
         })
       }),
     )
+}
+
+function urlOf({ host, port }: Address, isSecure: boolean): string {
+  return `${isSecure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -34,7 +34,7 @@ export function statusText(environment: string, status: JsonObject): { readonly 
     ...(live.probationUntil ? [['Probation until', String(live.probationUntil)]] : []),
     ...list(status.conditions).map(condition => [
       String(condition.type),
-      `${condition.status}, ${condition.reason}, since ${condition.since}`,
+      `${condition.status}, ${condition.reason}, since ${condition.since}${condition.message ? `: ${condition.message}` : ''}`,
     ]),
     ...(last ? [['Last sync', `${lastWords(last)}, at ${last.at}`]] : []),
     // The reasons of a refusal are the sentences of its issues, where there are any.

@@ -80,6 +80,11 @@ const tellings: Readonly<Record<string, Telling>> = {
     message: 'A service answers 503 until it changes, as it ended too many workers',
     say: body => `${body.ref} answers 503 until it changes, as it ended ${body.kills} workers`,
   },
+  'certificate.renewed': { level: 'info', message: 'A renewed certificate is served' },
+  'certificate.valid': { level: 'info', message: 'The certificate is served as configured' },
+  'certificate.invalid': { level: 'warn', message: 'A certificate or its key is not as it should be' },
+  'certificate.expiring': { level: 'warn', message: 'A certificate is about to expire' },
+  'certificate.unkept': { level: 'warn', message: 'Cannot keep the certificate for a start with bad files' },
   'store.failed': { level: 'warn', message: 'Cannot write to the store' },
 }
 

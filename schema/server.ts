@@ -1,11 +1,11 @@
 // plumb.yaml, typed: what the operator decides about one server, outside the estate.
 
-import { isIP } from 'node:net'
 import { createReader } from './document.ts'
 import { maxDeletesOf } from './environment.ts'
 import type { Finding } from './finding.ts'
-import type { PlumbYaml } from './generated/server.ts'
+import type { PlumbYaml, Tls } from './generated/server.ts'
 import type { JsonObject } from './json.ts'
+import { networkOf } from './network.ts'
 import type { Floors } from './policy.ts'
 import schema from './server.json' with { type: 'json' }
 
@@ -14,10 +14,31 @@ export interface Address {
   readonly port: number
 }
 
+/** How one listener is secured. Plain data. */
+export interface TlsConfig {
+  readonly cert: string
+  readonly key: string
+  /** Null: nobody can sign a client. */
+  readonly clientCa: string | null
+  /** request: a client may come without a certificate, but not with one that does not verify. */
+  readonly clientAuth: 'off' | 'request' | 'require'
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface Listen {
+  readonly channels: Address
+  readonly admin: Address
+  /** Null: plain HTTP. */
+  readonly tls: { readonly channels: TlsConfig | null; readonly admin: TlsConfig | null }
+  readonly behindProxy: boolean
+  /** Each an address or a network, as `networkOf` reads it. */
+  readonly trustedProxies: readonly string[]
+}
+
 export interface ServerConfig {
   readonly environment: string
   readonly source: { readonly git: string; readonly ref: string; readonly allowLocal: boolean }
-  readonly listen: { readonly channels: Address; readonly admin: Address }
+  readonly listen: Listen
   readonly data: string
   /** `seal` is the path of the key file; null: the default place. */
   readonly keys: { readonly seal: string | null }
@@ -48,10 +69,7 @@ export function readServerConfig(declared: JsonObject): ReadServerConfig {
     config: {
       environment: document.environment ?? '',
       source: { git, ref: document.source?.ref ?? 'main', allowLocal },
-      listen: {
-        channels: readAddress('channels', document.listen?.channels ?? '127.0.0.1:17010', findings),
-        admin: readAddress('admin', document.listen?.admin ?? '127.0.0.1:8183', findings),
-      },
+      listen: readListen(document.listen ?? {}, findings),
       data: document.data ?? '.plumb',
       keys: { seal: document.keys?.seal ?? null },
       policy: {
@@ -80,6 +98,41 @@ const localSource: Finding = {
   pointer: '/source/git',
 }
 
+function readListen(listen: NonNullable<PlumbYaml['listen']>, findings: Finding[]): Listen {
+  const tls = readTls('tls', listen.tls, findings)
+  return {
+    channels: readAddress('channels', listen.channels ?? '127.0.0.1:17010', findings),
+    admin: readAddress('admin', listen.admin ?? '127.0.0.1:8183', findings),
+    tls: { channels: tls, admin: readTls('adminTls', listen.adminTls, findings) ?? tls },
+    behindProxy: listen.behindProxy ?? false,
+    trustedProxies: (listen.trustedProxies ?? []).filter((text, at) => {
+      const network = networkOf(text)
+      if ('problem' in network)
+        findings.push({
+          code: 'INVALID_VALUE',
+          message: `Cannot use an item of "listen.trustedProxies" as ${network.problem}: an address or a network such as 10.0.0.0/8 is accepted`,
+          pointer: `/listen/trustedProxies/${at}`,
+        })
+      return !('problem' in network)
+    }),
+  }
+}
+
+function readTls(name: 'tls' | 'adminTls', tls: Partial<Tls> | undefined, findings: Finding[]): TlsConfig | null {
+  if (tls?.cert === undefined || tls.key === undefined) return null
+  const { cert, key, clientCa = null, minVersion = 'TLSv1.2' } = tls
+  const clientAuth = tls.clientAuth ?? (clientCa === null ? 'off' : 'require')
+  if (clientAuth !== 'off' && clientCa === null) {
+    const reason = 'nothing says who signs clients: add "clientCa"'
+    findings.push({
+      code: 'MISSING_FIELD',
+      message: `Cannot use "listen.${name}.clientAuth" as ${reason}`,
+      pointer: `/listen/${name}/clientAuth`,
+    })
+  }
+  return { cert, key, clientCa, clientAuth, minVersion }
+}
+
 function readAddress(name: 'channels' | 'admin', text: string, findings: Finding[]): Address {
   const colon = text.lastIndexOf(':')
   const host = text.slice(0, colon).replace(/^\[|\]$/g, '')
@@ -87,18 +140,5 @@ function readAddress(name: 'channels' | 'admin', text: string, findings: Finding
   const pointer = `/listen/${name}`
   if (port > 65_535)
     findings.push({ code: 'INVALID_VALUE', message: `Cannot use the port of "listen.${name}": accepted is 0 to 65535`, pointer })
-  if (!isLoopback(host)) {
-    const reason = 'this version serves without TLS and therefore listens on loopback addresses only'
-    findings.push({
-      code: 'NOT_ENFORCED',
-      message: `Cannot use the address of "listen.${name}" as ${reason}: accepted is 127.0.0.1`,
-      pointer,
-    })
-  }
   return { host, port }
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
 }

@@ -19,13 +19,13 @@ export function examineVersion(own: string, served: string): Diagnosis {
 
 export function examineStatus(status: JsonObject): readonly Diagnosis[] {
   const conditions = listOf(status.conditions).filter(
-    ({ type, status: holds }) => holds === true && (type === 'Stalled' || type === 'Degraded'),
+    ({ type, status: holds }) => holds === true && type !== 'Ready' && type !== 'Reconciling',
   )
   const live = isObject(status.live) ? Number(status.live.generation ?? 0) : 0
   return [
     live > 0 ? ok('live', `Generation ${live} is live`) : problem('live', 'No generation is live', 'plumb status says why'),
-    ...conditions.map(({ type, reason, since }) =>
-      warning(String(type).toLowerCase(), `${reason}, since ${since}`, 'plumb status says more'),
+    ...conditions.map(({ type, reason, since, message }) =>
+      warning(String(type).toLowerCase(), `${reason}, since ${since}${message ? `: ${message}` : ''}`, 'plumb status says more'),
     ),
     ...listOf(status.quarantined).map(({ ref, reason }) =>
       problem('quarantine', `${ref} is quarantined: ${reason}`, 'Mend the service: a change of it has it tried again'),

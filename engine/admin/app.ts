@@ -4,12 +4,13 @@ import { type Context, Hono } from 'hono'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
 import { STATUS_CODES } from '../node-http.ts'
+import { type ClientAddresses, createClientAddresses } from '../plane/client-address.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { type Checks, createChecks } from './checks.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
-import { addressOf, authorised, identify, type Who } from './identify.ts'
+import { authorised, identify, type Who } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Actor, type Events, type Operations, Refusal } from './port.ts'
 import { createRecorder } from './recorder.ts'
@@ -29,6 +30,10 @@ export interface AdminOptions {
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   /** The TCP port is bound to loopback: only loopback names are its own. Default true. */
   readonly loopback?: boolean
+  /** A proxy in front may end TLS. Default false. */
+  readonly behindProxy?: boolean
+  /** Who a request comes from, where proxies stand between. Default: whoever holds the connection. */
+  readonly clients?: ClientAddresses
   readonly log?: Log
   readonly attempts?: Attempts
   readonly heartbeatMs?: number
@@ -47,7 +52,8 @@ const silent: Log = { info: () => undefined, warn: () => undefined, error: () =>
 type Env = { Bindings: Arrival; Variables: { cid: string; row?: Row; who?: Who; isRecorded?: true } }
 
 export function createAdminApp(options: AdminOptions): AdminApp {
-  const { environment, log = silent, attempts = createAttempts() } = options
+  const { environment, log = silent, attempts = createAttempts(), loopback = true, behindProxy = false } = options
+  const { clients = createClientAddresses([]) } = options
   const nextCid = createCorrelationIds()
   const recorder = createRecorder({ store: options.audit, log })
   const ending = new AbortController()
@@ -59,7 +65,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   app.use(async (c, next) => {
     const given = c.req.header('x-correlation-id') ?? ''
     c.set('cid', isCorrelationId(given) ? given : nextCid())
-    guard(c.env, new URL(c.req.url), options.loopback ?? true)
+    guard(c.env, new URL(c.req.url), { loopback, behindProxy })
     await next()
   })
   const checksOf = createChecks()
@@ -114,7 +120,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   }
 
   function whoAsks(c: Context<Env>): Who {
-    const who = identify(c.env, c.req.header('authorization'), { tokens: options.tokens, attempts })
+    const who = identify(c.env, c.req.header('authorization'), { tokens: options.tokens, attempts, clients })
     c.set('who', who)
     return who
   }
@@ -128,7 +134,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     recorder.refused({
       ...{ refusal, row: c.get('row') ?? null, method: c.req.method, cid: c.get('cid') },
       actor: who?.actor ?? null,
-      address: c.env.via === 'socket' ? null : addressOf(c.env.incoming.socket.remoteAddress),
+      address: c.env.via === 'socket' ? null : clients.of(c.env.incoming),
       claimed: who?.kind === 'denied' ? who.claimed : null,
     })
   }

@@ -9,6 +9,13 @@ export interface Arrival {
   readonly incoming: IncomingMessage
 }
 
+export interface Surrounded {
+  /** The listener is bound to loopback, so that only loopback names are ours. */
+  readonly loopback: boolean
+  /** A proxy in front may end TLS: a page of ours then has the origin that the proxy shows. */
+  readonly behindProxy: boolean
+}
+
 const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
 const maxUrlBytes = 8192
 const maxHeaders = 100
@@ -16,10 +23,9 @@ const maxHeaders = 100
 /**
  * Refuses what a browser sends on behalf of another site, a name that is not ours (DNS rebinding), and what two readers could read
  * differently.
- * @param loopback the listener is bound to loopback, so that only loopback names are ours
  * @throws Refusal
  */
-export function guard(arrival: Arrival, url: URL, loopback: boolean): void {
+export function guard(arrival: Arrival, url: URL, { loopback, behindProxy }: Surrounded): void {
   const { headers, rawHeaders, headersDistinct, url: target = '' } = arrival.incoming
   if (rawHeaders.length > 2 * maxHeaders) throw refused(431, `a request has more than ${maxHeaders} headers`)
   if (Buffer.byteLength(target) > maxUrlBytes) throw refused(414, `a URL is longer than ${maxUrlBytes} bytes`)
@@ -30,7 +36,8 @@ export function guard(arrival: Arrival, url: URL, loopback: boolean): void {
     if (loopback && !loopbackNames.has(host.toLowerCase().replace(/:\d+$/, '')))
       throw foreign(`it was addressed to ${JSON.stringify(host.slice(0, 100))}; this server is ${[...loopbackNames].join(', ')}`)
   const { origin } = headers
-  if (origin !== undefined && origin !== `${url.protocol}//${headers.host}`)
+  const schemes = behindProxy ? [url.protocol, 'https:'] : [url.protocol]
+  if (origin !== undefined && !schemes.some(scheme => origin === `${scheme}//${headers.host}`))
     throw foreign(`it comes from the origin ${JSON.stringify(origin.slice(0, 100))}; only pages of this server may call it`)
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') throw foreign('a page of another site caused it')

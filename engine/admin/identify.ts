@@ -1,5 +1,6 @@
 // Who makes a request, by the door it came through and the token it carries.
 
+import type { ClientAddresses } from '../plane/client-address.ts'
 import type { Attempts } from './attempts.ts'
 import type { Arrival } from './guard.ts'
 import { type Actor, Refusal } from './port.ts'
@@ -23,10 +24,12 @@ export type Who =
 export interface Identify {
   readonly tokens: Pick<Tokens, 'find'>
   readonly attempts: Attempts
+  /** Behind proxies it is the client that is slowed down and written down. */
+  readonly clients: ClientAddresses
 }
 
 /** @param authorization the header of that name */
-export function identify({ via, incoming }: Arrival, authorization: string | undefined, { tokens, attempts }: Identify): Who {
+export function identify({ via, incoming }: Arrival, authorization: string | undefined, { tokens, attempts, clients }: Identify): Who {
   const text = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(authorization ?? '')?.[1]
   const found: Presented | null = text === undefined ? null : tokens.find(text)
   if (via === 'socket') {
@@ -34,7 +37,7 @@ export function identify({ via, incoming }: Arrival, authorization: string | und
     const actor: Actor = { name: 'local', via: 'socket', role: 'admin', scopes: [], token: null, address: null }
     return found?.kind === 'first' ? { kind: 'first', actor: { ...actor, token: found.id } } : { kind: 'actor', actor }
   }
-  const address = addressOf(incoming.socket.remoteAddress)
+  const address = clients.of(incoming)
   switch (found?.kind) {
     case 'token': {
       const { id, name, role, scopes } = found.row
@@ -76,11 +79,6 @@ export function authorised(who: Who, { role, scope, id }: Pick<Row, 'role' | 'sc
   if (scope !== null && actor.scopes.length > 0 && !actor.scopes.includes(scope))
     throw forbidden(`as "${actor.name}" is for ${actor.scopes.join(', ')}: the scope ${scope} is needed for ${id}`)
   return actor
-}
-
-/** As the log and the audit write it. */
-export function addressOf(remote: string | undefined): string {
-  return (remote ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
 }
 
 /** One sentence for whatever is wrong with a token, so that it tells nothing of the tokens that there are. */

@@ -10,6 +10,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createServer } from '../node-http.ts'
 import { type Answer, problemAnswer, rawAnswer } from '../plane/answer.ts'
 import { createCorrelationIds } from '../plane/correlation.ts'
+import { createSecureServer, isReadable, type Served, serveAs, type TlsManners } from '../tls/secure-server.ts'
 import { chooseSocketPath, writeAddress } from './address.ts'
 import type { AdminApp } from './app.ts'
 import { type Arrival, securityHeaders } from './guard.ts'
@@ -17,6 +18,8 @@ import { type Arrival, securityHeaders } from './guard.ts'
 export interface ListenOptions {
   readonly app: AdminApp
   readonly listen: { readonly fd: number } | { readonly host: string; readonly port: number }
+  /** TLS of the TCP port, in addition to tokens; plain HTTP where absent or null. */
+  readonly tls?: { readonly manners: TlsManners; readonly served: Served } | null
   /** Must exist. The socket and `admin.addr` are made in it. */
   readonly dataDir: string
 }
@@ -24,6 +27,8 @@ export interface ListenOptions {
 export interface AdminListener {
   readonly port: number
   readonly socketPath: string
+  /** What the next handshake gets. */
+  serveAs(served: Served): void
   /** Takes nothing new, ends event streams, lets answers end until `deadlineMs`, then cuts them. */
   close(deadlineMs: number): Promise<void>
 }
@@ -35,12 +40,15 @@ const limits = {
   maxHeaderSize: 16_384,
   connectionsCheckingInterval: 1000,
 }
+const handshakeMs = 10_000
 const maxConnections = 1024
 
-export async function listenAdmin({ app, listen, dataDir }: ListenOptions): Promise<AdminListener> {
-  const tcp = serverOf(app, 'tcp')
+export async function listenAdmin({ app, listen, dataDir, tls = null }: ListenOptions): Promise<AdminListener> {
+  const secure = tls && createSecureServer(tls.manners, { ...limits, handshakeTimeout: handshakeMs })
+  if (secure && tls) serveAs(secure, tls.manners, tls.served)
+  const tcp = serve(secure ?? createServer(limits), app, 'tcp')
   await listening(tcp, () => tcp.listen({ ...listen, backlog: 512 }))
-  const local = serverOf(app, 'socket')
+  const local = serve(createServer(limits), app, 'socket')
   try {
     const socketPath = await chooseSocketPath(dataDir)
     await listenPrivately(local, socketPath)
@@ -48,6 +56,9 @@ export async function listenAdmin({ app, listen, dataDir }: ListenOptions): Prom
     return {
       port: (tcp.address() as AddressInfo).port, // a TCP server that listens has one
       socketPath,
+      serveAs(served) {
+        if (secure && tls) serveAs(secure, tls.manners, served)
+      },
       async close(deadlineMs) {
         const written = app.close()
         await rm(socketPath, { force: true })
@@ -60,8 +71,9 @@ export async function listenAdmin({ app, listen, dataDir }: ListenOptions): Prom
   }
 }
 
-function serverOf(app: AdminApp, via: Arrival['via']): Server {
+function serve(server: Server, app: AdminApp, via: Arrival['via']): Server {
   const nextCid = createCorrelationIds()
+  const isSecure = 'setSecureContext' in server
   const problem = (status: number, why: string): { answer: Answer; cid: string } => {
     const cid = nextCid()
     return { answer: problemAnswer(status, `Cannot take the request as ${why}`, { cid, members: { code: 'REQUEST_INVALID' } }), cid }
@@ -80,10 +92,10 @@ function serverOf(app: AdminApp, via: Arrival['via']): Server {
       },
     },
   )
-  const server = createServer(limits, (incoming, outgoing) => void listener(incoming, outgoing))
+  server.on('request', (incoming, outgoing) => void listener(incoming, outgoing))
   server.maxConnections = maxConnections
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    if (error.code === 'ECONNRESET' || !socket.writable || (isSecure && !isReadable(error))) return void socket.destroy()
     const [status, why] = parserFaults[error.code ?? ''] ?? [400, 'it is not HTTP as this server reads it']
     const { answer, cid } = problem(status, why)
     socket.end(rawAnswer(answer, cid))

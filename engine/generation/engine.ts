@@ -55,10 +55,12 @@ export interface RollbackRequest {
 }
 
 export type Condition = {
-  readonly type: 'Ready' | 'Reconciling' | 'Stalled' | 'Degraded'
+  readonly type: 'Ready' | 'Reconciling' | 'Stalled' | 'Degraded' | 'CertificateInvalid' | 'CertificateExpiring'
   readonly status: boolean
   readonly reason: string
   readonly since: string
+  /** What is wrong and what is done about it, where the reason does not say it. */
+  readonly message?: string
 }
 
 export interface EngineStatus {

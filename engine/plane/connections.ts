@@ -14,29 +14,39 @@ export class Connections {
   readonly #perAddress = new Map<string, number>()
   readonly #open = new WeakMap<Socket, OpenRequest[]>()
   readonly #maxPerAddress: number
+  readonly #isProxy: (address: string) => boolean
 
-  constructor(maxPerAddress: number) {
+  /** @param isProxy whether an address speaks for many, so that no cap of one applies */
+  constructor(maxPerAddress: number, isProxy: (address: string) => boolean) {
     this.#maxPerAddress = maxPerAddress
+    this.#isProxy = isProxy
   }
 
-  /** Watches a new connection; false (and closes it) where its address has too many. */
+  /** Counts a new connection; false (and closes it) where its address has too many. */
   admit(socket: Socket): boolean {
     const address = socket.remoteAddress ?? ''
+    if (this.#isProxy(address)) return true
     const count = this.#perAddress.get(address) ?? 0
     if (count >= this.#maxPerAddress) {
       socket.destroy()
       return false
     }
     this.#perAddress.set(address, count + 1)
-    const open: OpenRequest[] = []
-    this.#open.set(socket, open)
     socket.once('close', () => {
       const left = (this.#perAddress.get(address) ?? 1) - 1
       if (left === 0) this.#perAddress.delete(address)
       else this.#perAddress.set(address, left)
-      for (const request of open.splice(0)) request.abandon()
     })
     return true
+  }
+
+  /** Watches what HTTP is spoken over: the connection itself, or its TLS. */
+  watch(socket: Socket): void {
+    const open: OpenRequest[] = []
+    this.#open.set(socket, open)
+    socket.once('close', () => {
+      for (const request of open.splice(0)) request.abandon()
+    })
   }
 
   /** Requests open on it, in the order they came. */

@@ -16,6 +16,7 @@ import type { ErrorFields } from '../service/service-log.ts'
 import type { RequestFacts, Unit } from '../service/unit.ts'
 import { type Answer, problemAnswer, resultAnswer, writeHead } from './answer.ts'
 import type { BodyReader, ChannelRequest } from './channel-request.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { OpenRequest } from './connections.ts'
 import { isCorrelationId } from './correlation.ts'
 import type { Counters } from './counters.ts'
@@ -35,6 +36,7 @@ export interface Surrounding {
   readonly log: Log
   readonly deadlines: Deadlines
   readonly counters: Counters
+  readonly clients: ClientAddresses
   nextCorrelationId(): string
   isClosing(): boolean
   isExcused(error: unknown, generation: Generation): boolean
@@ -332,7 +334,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
       channel: this.channel,
       service: passed?.service.name ?? null,
       caller: passed?.caller?.security ?? null,
-      remoteAddress: request.socket.remoteAddress ?? '',
+      remoteAddress: this.#surrounding.clients.of(request),
       cid: this.cid,
     }
   }
@@ -393,7 +395,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
 
   get request(): RequestFacts | null {
     if (this.#passage?.kind !== 'passed') return null
-    this.#facts ??= new HttpRequestFacts(this.#request, this.#passage)
+    this.#facts ??= new HttpRequestFacts(this.#request, this.#surrounding.clients, this.#passage)
     return this.#facts
   }
 

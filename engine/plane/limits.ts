@@ -10,6 +10,8 @@ export interface Limits {
   readonly maxQueryParameters: number
   /** Nesting of a JSON body. */
   readonly maxJsonDepth: number
+  /** To end the handshake of TLS. */
+  readonly handshakeMs: number
   readonly headersMs: number
   /** To receive the whole request; how long a service may take is the channel's `timeout`. */
   readonly requestMs: number
@@ -30,6 +32,7 @@ export const defaultLimits: Limits = {
   maxUrlBytes: 8_192,
   maxQueryParameters: 256,
   maxJsonDepth: 64,
+  handshakeMs: 10_000,
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 60_000,

@@ -1,7 +1,9 @@
 // The data plane of one worker: an HTTP server whose every answer comes from the generation that is live when the request begins.
 // The server outlives all generations; a swap never touches it.
 
-import type { Server, ServerResponse } from 'node:http'
+import assert from 'node:assert/strict'
+import type { Server, ServerOptions, ServerResponse } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
@@ -10,8 +12,10 @@ import type { Access } from '../log/access.ts'
 import { createServer } from '../node-http.ts'
 import { type ErrorFields, errorFields } from '../service/service-log.ts'
 import { SourceMaps } from '../service/source-map.ts'
+import { createSecureServer, isReadable, type Served, serveAs, type TlsManners } from '../tls/secure-server.ts'
 import { problemAnswer, rawAnswer } from './answer.ts'
 import { ChannelRequest } from './channel-request.ts'
+import { type ClientAddresses, createClientAddresses } from './client-address.ts'
 import { Connections } from './connections.ts'
 import { createCorrelationIds } from './correlation.ts'
 import { Counters } from './counters.ts'
@@ -25,6 +29,10 @@ export interface PlaneOptions {
   select(): Generation | null
   readonly log: Log
   readonly limits?: Partial<Limits>
+  /** Null or absent: plain HTTP. */
+  readonly tls?: TlsManners | null
+  /** Default: whoever holds the connection is the client. */
+  readonly clients?: ClientAddresses
   /** How many resources do not work as declared, for `/readyz`; 0 where absent. */
   degraded?(): number
   /** Whether a 502, 503 or 504 tells of a far end that no change touched, so that probation must not count it; never where absent. */
@@ -41,6 +49,8 @@ export interface Plane {
   readonly counters: Counters
   /** Begins to accept; the port is the one that was bound (0 for a descriptor that is no TCP socket). May be called once. */
   listen(place: Place): Promise<{ readonly port: number }>
+  /** What the next handshake gets; needed before `listen` where there is TLS. */
+  serveAs(served: Served): void
   /**
    * Stops accepting at once, lets the requests that are open finish, and closes each connection after its answer. What is open after
    * `graceMs` is cut off.
@@ -63,6 +73,9 @@ class HttpPlane implements Plane {
   readonly #deadlines = new Deadlines()
   readonly #connections: Connections
   readonly #server: Server<typeof ChannelRequest>
+  readonly #secure: SecureServer<typeof ChannelRequest> | null
+  readonly #manners: TlsManners | null
+  #hasCertificate = false
   readonly #surrounding: Surrounding
   readonly #sockets = new Set<Socket>()
   #isClosing = false
@@ -71,12 +84,14 @@ class HttpPlane implements Plane {
   constructor(options: PlaneOptions) {
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#log = options.log
-    this.#connections = new Connections(this.#limits.maxConnectionsPerAddress)
+    const clients = options.clients ?? createClientAddresses([])
+    this.#connections = new Connections(this.#limits.maxConnectionsPerAddress, clients.isProxy)
     this.#surrounding = {
       limits: this.#limits,
       log: options.log,
       deadlines: this.#deadlines,
       counters: this.counters,
+      clients,
       gate: {
         select: () => options.select(),
         builtIn: path => (path === livenessPath ? alive : path === readinessPath ? this.#readiness(options) : null),
@@ -88,10 +103,21 @@ class HttpPlane implements Plane {
       errorFields: error => options.errorFields?.(error) ?? errorFields(error, new SourceMaps()),
       onAnswered: options.onAnswered?.bind(options) ?? null,
     }
-    this.#server = this.#createServer()
+    this.#manners = options.tls ?? null
+    this.#secure =
+      this.#manners && createSecureServer(this.#manners, { ...httpOptions(this.#limits), handshakeTimeout: this.#limits.handshakeMs })
+    this.#server = this.#secure ?? createServer(httpOptions(this.#limits))
+    this.#prepare()
+  }
+
+  serveAs(served: Served): void {
+    if (this.#secure === null || this.#manners === null) return
+    serveAs(this.#secure, this.#manners, served)
+    this.#hasCertificate = true
   }
 
   async listen(place: Place): Promise<{ readonly port: number }> {
+    assert(this.#secure === null || this.#hasCertificate, 'TLS is not served without a certificate')
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#server.once('error', reject)
     this.#server.listen({ ...place, backlog: 4_096 }, resolve)
@@ -112,6 +138,8 @@ class HttpPlane implements Plane {
     const cut = setTimeout(() => {
       abandoned = this.#sockets.size
       this.#server.closeAllConnections()
+      // Those in a handshake as well.
+      for (const socket of this.#sockets) socket.destroy()
     }, graceMs)
     await closed
     clearTimeout(idle)
@@ -122,20 +150,9 @@ class HttpPlane implements Plane {
     return { abandoned }
   }
 
-  #createServer(): Server {
+  #prepare(): void {
     const limits = this.#limits
-    const server = createServer({
-      IncomingMessage: ChannelRequest,
-      // Node counts the target with the headers; a target that is too long gets an answer of its own.
-      maxHeaderSize: limits.maxHeaderBytes + limits.maxUrlBytes + 1_024,
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: limits.checkMs,
-      // Its own answer has no body; the head is checked by readHead.
-      requireHostHeader: false,
-      keepAlive: true,
-    })
+    const server = this.#server
     // Zero shows all of them, so that too many are refused instead of cut; the size limit bounds them.
     server.maxHeadersCount = 0
     server.timeout = 0
@@ -150,13 +167,15 @@ class HttpPlane implements Plane {
         return this.#warn({ address: socket.remoteAddress }, 'Refused a connection: too many from one address')
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      if (this.#secure === null) this.#connections.watch(socket)
     })
+    this.#secure?.prependListener('secureConnection', socket => this.#connections.watch(socket))
     server.on('drop', () => this.#warn({ limit: limits.maxConnections }, 'Refused a connection: too many are open'))
     server.on('clientError', (error: Error & { code?: string; rawPacket?: Buffer }, socket) => {
       if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') socket.destroy()
+      else if (this.#secure !== null && !isReadable(error)) socket.destroy()
       else if (isSocket(socket)) this.#answerUnread(error, socket)
     })
-    return server
   }
 
   /** Answers what could not be parsed, unless an earlier request of the connection is still to be answered: then that ends it. */
@@ -183,6 +202,21 @@ class HttpPlane implements Plane {
     if (now - this.#warnedAt < 10_000) return
     this.#warnedAt = now
     this.#log.warn(fields, message)
+  }
+}
+
+function httpOptions(limits: Limits): ServerOptions<typeof ChannelRequest> {
+  return {
+    IncomingMessage: ChannelRequest,
+    // Node counts the target with the headers; a target that is too long gets an answer of its own.
+    maxHeaderSize: limits.maxHeaderBytes + limits.maxUrlBytes + 1_024,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: limits.checkMs,
+    // Its own answer has no body; the head is checked by readHead.
+    requireHostHeader: false,
+    keepAlive: true,
   }
 }
 

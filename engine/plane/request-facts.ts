@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Caller, RequestFacts } from '../service/unit.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { Query } from './query.ts'
 
 export class HttpRequestFacts implements RequestFacts {
@@ -10,10 +11,12 @@ export class HttpRequestFacts implements RequestFacts {
   readonly query: Query
   readonly caller: Caller | null
   readonly #request: IncomingMessage
+  readonly #clients: ClientAddresses
   #headers: Readonly<Record<string, string>> | null = null
 
-  constructor(request: IncomingMessage, read: Pick<RequestFacts, 'path' | 'params' | 'query' | 'caller'>) {
+  constructor(request: IncomingMessage, clients: ClientAddresses, read: Pick<RequestFacts, 'path' | 'params' | 'query' | 'caller'>) {
     this.#request = request
+    this.#clients = clients
     this.path = read.path
     this.params = read.params
     this.query = read.query
@@ -25,7 +28,7 @@ export class HttpRequestFacts implements RequestFacts {
   }
 
   get remoteAddress(): string {
-    return this.#request.socket.remoteAddress ?? ''
+    return this.#clients.of(this.#request)
   }
 
   get headers(): Readonly<Record<string, string>> {

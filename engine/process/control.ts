@@ -22,6 +22,7 @@ import { orAborted } from '../generation/settled.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
 import { createRouter } from '../plane/router.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
+import type { Certificates } from '../tls/certificates.ts'
 import { createDispatch, type Dispatch } from '../work/dispatch.ts'
 import { createQueue, type Queue } from '../work/queue.ts'
 import { type Blame, blamedLife, blamePath } from './blame.ts'
@@ -38,6 +39,7 @@ export interface EngineOptions {
   readonly sealKey: SealKey | null
   readonly workers: number
   readonly sourceRoot: string | null
+  readonly certificates: Pick<Certificates, 'served' | 'follow'>
   readonly check: SwapOptions['check']
   readonly libraries: SwapOptions['libraries']
   readonly onBad: SwapOptions['onBad']
@@ -124,6 +126,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       quarantined: quarantineList(),
       hasLive: swap ? swap.live().generation > 0 : options.boot !== null,
       sourceRoot: options.sourceRoot,
+      certificate: options.certificates.served('channels'),
     }),
     onUp: worker => void swap?.bringUp(worker),
     onDown: ({ id, pid, life, isDeath }) => {
@@ -136,6 +139,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     work: dispatch,
     submit: queue.accept,
   })
+  options.certificates.follow('channels', workers.certificate)
   const started = await createSwap({ ...options, workers, local: local.port, boot: options.boot, now: Date.now })
   swap = started
   for (const worker of [...workers.list(), local.port]) void started.bringUp(worker)

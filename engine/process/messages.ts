@@ -4,6 +4,7 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Entry, Settings } from '../generation/manifest.ts'
+import type { Served } from '../tls/secure-server.ts'
 import type { WorkOrder, WorkOutcome } from '../work/order.ts'
 import type { Acceptance, Submission } from '../work/queue.ts'
 
@@ -30,6 +31,8 @@ export interface Welcome {
   readonly hasLive: boolean
   /** Working tree that code is shown under; null: the names in the tree. */
   readonly sourceRoot: string | null
+  /** What the channels' port proves itself with; null: it speaks plain HTTP. */
+  readonly certificate: Served | null
 }
 
 export interface Quarantined {
@@ -99,6 +102,8 @@ export type WorkerMethods = {
   /** Resolves at once; reports list what still drains. */
   drain(body: { readonly generation: number; readonly deadlineMs: number }): Promise<void>
   quarantine(body: { readonly list: readonly Quarantined[] }): Promise<void>
+  /** The next handshake gets it. */
+  certificate(body: Served): Promise<void>
   invoke(body: Invocation): Promise<InvocationOutcome>
   /** Answers at once whether the order is taken; how it ends is told by `outcome`. */
   take(body: WorkOrder): Promise<boolean>

@@ -7,7 +7,8 @@ import { lifeOf } from './life.ts'
 import { holdLifeline } from './lifeline.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
-const { dataDirectory, human, logs } = JSON.parse(process.argv[2] ?? '{}') as WorkerConfig // written by the binder
+const config = JSON.parse(process.argv[2] ?? '') as WorkerConfig // written by the binder
+const { dataDirectory, human, logs } = config
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
 const graceMs = 30_000
@@ -36,12 +37,11 @@ lifeline.beat()
 const worker = startWorker({
   id,
   life,
-  dataDirectory,
   channels: { fd: 3 },
   vocabulary: builtinVocabulary(),
   log,
   lifeline,
-  isDevelopment: human,
+  ...config,
 })
 
 // That of libraries; a file of the estate has one of its own, which names it.

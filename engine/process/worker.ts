@@ -19,6 +19,7 @@ import { Instances } from '../generation/instances.ts'
 import { createLeases } from '../generation/leases.ts'
 import type { ProcessLog } from '../log/log.ts'
 import { channelRow } from '../plane/channel.ts'
+import { createClientAddresses } from '../plane/client-address.ts'
 import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
 import { createServiceRuntime } from '../service/runtime.ts'
@@ -33,17 +34,15 @@ import type { Lifeline } from './lifeline.ts'
 import { type Link, LinkError, openLink } from './link.ts'
 import type { Hello, Quarantined, Report, Welcome, WorkerMethods } from './messages.ts'
 import { linkPath, socketAddress } from './paths.ts'
+import type { WorkerConfig } from './worker-config.ts'
 
-export interface WorkerOptions {
+export interface WorkerOptions extends WorkerConfig {
   readonly id: number
   readonly life: string
-  readonly dataDirectory: string
   readonly channels: Place
   readonly vocabulary: Vocabulary
   readonly log: ProcessLog
   readonly lifeline: Lifeline
-  /** Under `plumb dev`: code carries its source map for debuggers. */
-  readonly isDevelopment: boolean
 }
 
 export interface RunningWorker {
@@ -84,7 +83,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     clients: clientKinds(vocabulary),
     submit: createSubmit({ ask: (submission, timeoutMs) => ask('submit', submission, { timeoutMs }) }),
     log,
-    inlineMaps: options.isDevelopment,
+    inlineMaps: options.human,
   })
   const guard = { begins, refuses: (name: string) => quarantined.get(name) ?? null }
   const surroundings: Surroundings = {
@@ -121,6 +120,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     isExcused: (error, generation) => held.isExcused(error, generation),
     errorFields: error => runtime.errorFields(error),
     onAnswered: access => log.book.writeAccess(access),
+    tls: options.tls,
+    clients: createClientAddresses(options.trustedProxies),
   })
   const reports = setInterval(report, reportMs)
   void stayConnected()
@@ -177,6 +178,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     sourceRoot = welcome.sourceRoot
     poolShare = welcome.workers
     setQuarantine(welcome.quarantined)
+    if (welcome.certificate !== null) plane.serveAs(welcome.certificate)
     lastDegraded = null
     // Where there is no generation at all there is nothing to wait for: answers are 503 until there is one.
     if (!welcome.hasLive) await listen()
@@ -195,6 +197,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       },
       drain: async ({ generation, deadlineMs }) => held.drain(generation, deadlineMs),
       quarantine: async ({ list }) => setQuarantine(list),
+      certificate: async served => plane.serveAs(served),
       invoke: invocation => invokeService(held.slots.live, invocation),
       take: async order => taken.take(order),
       ping: ({ ref }) => pingConnection(held.slots.live, ref),

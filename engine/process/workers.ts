@@ -8,6 +8,7 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Delta } from '../generation/manifest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
+import type { Served } from '../tls/secure-server.ts'
 import type { DispatchEnds, DispatchWorker } from '../work/dispatch.ts'
 import type { WorkOrder, WorkOutcome } from '../work/order.ts'
 import { type Link, LinkError, openLink } from './link.ts'
@@ -34,6 +35,7 @@ export interface ConnectedWorkers extends Workers, AsyncDisposable {
   ping(id: number, ref: Ref): Promise<Awaited<ReturnType<WorkerMethods['ping']>>>
   reports(): readonly { readonly worker: WorkerPort; readonly report: Report | null }[]
   quarantine(list: readonly Quarantined[]): void
+  certificate(served: Served): void
 }
 
 /** Entries of one part: its JSON stays some tens of kilobytes, so that no end parses for long. */
@@ -60,6 +62,9 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
     reports: () => [...connected.values()].map(({ port, report }) => ({ worker: port, report })),
     quarantine: list => {
       for (const { link } of connected.values()) link.notify('quarantine', { list })
+    },
+    certificate: served => {
+      for (const { link } of connected.values()) link.notify('certificate', served)
     },
     async [Symbol.asyncDispose]() {
       for (const { link } of connected.values()) link.close()

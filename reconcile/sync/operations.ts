@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../adapters/port.ts'
 import { type Actor, type Operations, Refusal, type Upload } from '../../engine/admin/port.ts'
-import type { ApplyRequest, Engine } from '../../engine/generation/engine.ts'
+import type { ApplyRequest, Condition, Engine } from '../../engine/generation/engine.ts'
 import type { Manifest } from '../../engine/generation/manifest.ts'
 import type { PlanRow, Store } from '../../engine/store/port.ts'
 import { hasErrors, type Issue } from '../../schema/issue.ts'
@@ -34,6 +34,8 @@ export interface OperationsOptions {
   /** Null on a server that only takes uploads. */
   readonly source: Source | null
   readonly sync: Sync | null
+  /** Besides those of the sync; none where absent. */
+  readonly conditions?: () => readonly Condition[]
   /** Text of environment.d.ts. */
   readonly renderTypes: (live: Manifest) => Promise<string>
   /** Type check of an uploaded tree's services, for `validate --types`. */
@@ -56,7 +58,7 @@ export function createOperations(options: OperationsOptions): Operations {
         ...state,
         live: { ...state.live, since: row?.at ?? null, fallback: engine.live().fallback },
         source: source ? { at: source.shown, ref: source.ref } : null,
-        conditions: sync?.conditions() ?? [],
+        conditions: [...(sync?.conditions() ?? []), ...(options.conditions?.() ?? [])],
         lastSync: last ? describe(last) : null,
         holds: last?.kind === 'held' ? last.holds : [],
         marks: await store.listMarks(),

@@ -37,24 +37,16 @@ export interface PlumbYaml {
      * Where the admin API answers.
      */
     admin?: string
+    tls?: Tls
+    adminTls?: Tls
     /**
-     * Certificate and key.
+     * Whether a proxy in front ends TLS, so that an address that others reach may be served without.
      */
-    tls?: {
-      [k: string]: unknown
-    }
+    behindProxy?: boolean
     /**
-     * A proxy in front ends TLS.
+     * Addresses and networks of proxies whose X-Forwarded-For or Forwarded says who the client is.
      */
-    behindProxy?: {
-      [k: string]: unknown
-    }
-    /**
-     * Whose forwarding headers count.
-     */
-    trustedProxies?: {
-      [k: string]: unknown
-    }
+    trustedProxies?: string[]
   }
   /**
    * Directory of state.
@@ -121,4 +113,29 @@ export interface PlumbYaml {
    * Worker processes; decided by the number of processors where absent.
    */
   workers?: number
+}
+/**
+ * TLS of both ports; adminTls: of the admin port alone. Read again when the files change.
+ */
+export interface Tls {
+  /**
+   * File with the certificate in PEM, then those between it and its authority.
+   */
+  cert: string
+  /**
+   * File with its private key in PEM; nobody but its owner and group may use it.
+   */
+  key: string
+  /**
+   * File with the certificates of who signs clients.
+   */
+  clientCa?: string
+  /**
+   * Whether clients show a certificate: not at all, where they have one, always. Default: require where clientCa is given.
+   */
+  clientAuth?: 'off' | 'request' | 'require'
+  /**
+   * Least version of TLS.
+   */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }

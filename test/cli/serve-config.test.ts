@@ -24,6 +24,9 @@ describe('configOf() of flags alone', () => {
       logs: { access: true, level: 'info' },
       channels: loopback(17010),
       admin: loopback(8183),
+      tls: { channels: null, admin: null },
+      behindProxy: false,
+      trustedProxies: [],
     })
     assert(workers >= 2)
     assert.equal(sealKeyPath, join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'plumb', 'dev.seal.key'))

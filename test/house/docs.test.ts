@@ -43,7 +43,7 @@ test('docs/cli.md has every command with its options, and every exit status', ()
       .slice(1)
       .map(text => [/^[a-z]+/.exec(text)?.[0] ?? '', text] as const),
   )
-  const shared = ['json', 'server', 'token-file']
+  const shared = ['json', 'server', 'token-file', 'ca-file', 'cert-file', 'key-file', 'insecure-http']
   const commands = [...repositoryFiles(path => /^cli\/[a-z]+\.ts$/.test(path)).values()].filter(
     text => /new Command\('[a-z]+'\)\)?$/m.test(text) && !/new Command\('plumb'\)/.test(text),
   )

@@ -81,6 +81,7 @@ const routes = [
         cid: unit.cid,
         generation: unit.generation,
         depth: unit.depth,
+        delivery: unit.delivery,
       }
     }),
   }),
@@ -107,6 +108,7 @@ test('The defaults are those promised', () => {
     maxUrlBytes: 8_192,
     maxQueryParameters: 256,
     maxJsonDepth: 64,
+    handshakeMs: 10_000,
     headersMs: 10_000,
     requestMs: 30_000,
     idleMs: 60_000,

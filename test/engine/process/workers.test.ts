@@ -23,7 +23,7 @@ async function createControl(directory?: string) {
   const down: { id: number; isDeath: boolean }[] = []
   const workers = await acceptWorkers({
     dataDirectory,
-    welcome: () => ({ sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null }),
+    welcome: () => ({ sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null, certificate: null }),
     onUp: worker => up.push(worker),
     onDown: ({ id, isDeath }) => down.push({ id, isDeath }),
     onReport: () => undefined,
@@ -60,7 +60,14 @@ for (const [what, directory] of [
   test(`acceptWorkers() meets workers over a socket of the data directory${what}, for its user only`, async () => {
     await using control = await createControl(directory)
     const link = await control.dial()
-    assert.deepEqual(await link.call('hello', hello()), { sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null })
+    assert.deepEqual(await link.call('hello', hello()), {
+      sealKey: null,
+      workers: 1,
+      quarantined: [],
+      hasLive: true,
+      sourceRoot: null,
+      certificate: null,
+    })
     await until(() => control.up.length === 1, 'A greeting')
     assert.equal((await stat(linkPath(control.dataDirectory))).mode & 0o777, 0o600)
     link.close()
