@@ -1,14 +1,13 @@
 // Outgoing REST over undici: one pool of connections per instance; paths, credentials, times and retries belong to the view
 // of a generation, as they change without reconnecting.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, Pool } from 'undici'
 import type { JsonObject } from '../schema/json.ts'
 import { kindName, type Ref, refOf } from '../schema/ref.ts'
 import { ConnectionError } from './connection-error.ts'
 import { type CredentialSender, isCredentialSender } from './credential.ts'
 import { codeOf, failureOf } from './peer.ts'
-import type { Adapter, Declared, Resolve } from './port.ts'
+import type { Adapter, Clock, Declared, Resolve } from './port.ts'
 import { acceptedEncodings, readBody, sentBody } from './rest-body.ts'
 import type { RestClient, RestMethod, RestOptions, RestRequest, RestResponse } from './rest-client.ts'
 import { requestTarget } from './rest-path.ts'
@@ -29,7 +28,7 @@ export interface RestInstance {
   readonly ping: { readonly method: RestMethod; readonly path: string }
   /** Milliseconds of `now` at the last answer. */
   answeredAt: number
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 export const restAdapter: Adapter<RestInstance, RestClient> = {
@@ -51,7 +50,7 @@ export const restAdapter: Adapter<RestInstance, RestClient> = {
     })
     const path = String(spec.url_path ?? '').replace(/[^/]*\{.*$/, '')
     const ping = { method: String(spec.ping_method ?? 'GET') as RestMethod, path: requestTarget(base.pathname, path, {}) } // the schema lists the methods
-    return { pool, base, ping, answeredAt: Number.NEGATIVE_INFINITY, now: () => clock.now() }
+    return { pool, base, ping, answeredAt: Number.NEGATIVE_INFINITY, clock }
   },
   view: clientOf,
   ping,
@@ -60,7 +59,7 @@ export const restAdapter: Adapter<RestInstance, RestClient> = {
 
 async function ping(instance: RestInstance, signal: AbortSignal): Promise<void> {
   const { pool, base, ping } = instance
-  if (instance.now() - instance.answeredAt < freshMs) return
+  if (instance.clock.now() - instance.answeredAt < freshMs) return
   let status: number
   try {
     const response = await pool.request({ ...ping, signal })
@@ -70,7 +69,7 @@ async function ping(instance: RestInstance, signal: AbortSignal): Promise<void> 
     throw new Error(failureOf(error, base.host), { cause: error })
   }
   if (status >= 502 && status <= 504) throw new Error(`a gateway answers for it: ${base.host}, status ${status}`)
-  instance.answeredAt = instance.now()
+  instance.answeredAt = instance.clock.now()
 }
 
 /** What a view needs of the fields that change in place. */
@@ -136,7 +135,7 @@ async function send(instance: RestInstance, settings: Settings, request: RestReq
       return outcome
     }
     waitedMs += waitMs
-    await sleep(waitMs, undefined, request.signal ? { signal: request.signal } : {})
+    await instance.clock.sleep(waitMs, request.signal)
   }
 }
 
@@ -172,7 +171,7 @@ async function attemptOnce(instance: RestInstance, settings: Settings, exchange:
   const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline
   try {
     const response = await followed(instance, exchange, signal)
-    instance.answeredAt = instance.now()
+    instance.answeredAt = instance.clock.now()
     const headers = flatHeaders(response.headers)
     return { status: response.statusCode, headers, body: await readBody(response.body, headers, { maxBytes: maxBodyBytes, expectsJson }) }
   } catch (error) {

@@ -10,7 +10,7 @@ import { hostedIn } from '../../adapters/hosted.ts'
 import type { Surroundings } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import { adapterTable } from '../../adapters/table.ts'
-import { type KindName, partsOf, type Ref } from '../../schema/ref.ts'
+import { partsOf, type Ref } from '../../schema/ref.ts'
 import { createUnsealer, type Unsealer } from '../../schema/seal.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
 import { createIntake } from '../generation/activate.ts'
@@ -22,6 +22,7 @@ import { channelRow } from '../plane/channel.ts'
 import { createClientAddresses } from '../plane/client-address.ts'
 import { createPlane, type Place } from '../plane/listen.ts'
 import { createRouter } from '../plane/router.ts'
+import { clientKinds } from '../service/client-kinds.ts'
 import { createServiceRuntime } from '../service/runtime.ts'
 import type { ErrorFields } from '../service/service-log.ts'
 import { createSubmit } from '../work/submit.ts'
@@ -274,11 +275,4 @@ function isSameList(one: Degraded, other: Degraded): boolean {
     one.length === other.length &&
     one.every(({ ref, reason, since }, at) => ref === other[at]?.ref && reason === other[at]?.reason && since === other[at]?.since)
   )
-}
-
-function clientKinds(vocabulary: Vocabulary): ReadonlyMap<string, readonly KindName[]> {
-  const kinds = new Map<string, KindName[]>()
-  for (const kind of vocabulary.kinds.values())
-    if (kind.client) kinds.set(kind.client.method, [...(kinds.get(kind.client.method) ?? []), kind.name])
-  return kinds
 }

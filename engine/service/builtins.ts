@@ -6,7 +6,7 @@ import { createRequire, isBuiltin } from 'node:module'
 import { createConsole, type OnPrint } from './console.ts'
 import type { Held, Holdings } from './holdings.ts'
 import { createListenerMethods, isListenerMethod } from './listeners.ts'
-import { createTimers } from './timers.ts'
+import { createTimers, type ServiceTime } from './timers.ts'
 
 const requireBuiltin = createRequire(import.meta.url)
 
@@ -29,8 +29,8 @@ export const globalNames = [
   'clearImmediate',
 ] as const
 
-export function createBuiltins(holdings: Holdings, onPrint: OnPrint): Builtins {
-  const { timers, promises } = createTimers(holdings)
+export function createBuiltins(holdings: Holdings, { onPrint, time }: { readonly onPrint: OnPrint; readonly time: ServiceTime }): Builtins {
+  const { timers, promises } = createTimers(holdings, time)
   const tracked = new Map<string, unknown>()
 
   const makers: Readonly<Record<string, () => unknown>> = {

@@ -17,6 +17,7 @@ import { loadErrorOf } from './load-error.ts'
 import { AsyncPackageError, createPackages, type Packages } from './packages.ts'
 import * as sdk from './sdk.ts'
 import { MappedModule, SourceMaps } from './source-map.ts'
+import { type ServiceTime, systemTime } from './timers.ts'
 
 export interface LoaderOptions {
   /** The name V8 knows a file of the tree under; a debugger binds breakpoints by it. */
@@ -28,6 +29,8 @@ export interface LoaderOptions {
   /** Told what a timer's callback threw. */
   onStray: OnStray
   onPrint: OnPrint
+  /** Default: the system's. */
+  time?: ServiceTime
 }
 
 /** A file with all it imports. */
@@ -206,11 +209,12 @@ export class Loader {
     const { module: compiled, file } = instance
     const module = { exports: {} as Record<string, unknown>, loaded: false, id: compiled.path, filename: file } // filled by the code itself
     const holdings = new Holdings(compiled.path, this.#options.onStray)
-    const builtins = createBuiltins(holdings, this.#options.onPrint)
+    const { time = systemTime, onPrint } = this.#options
+    const builtins = createBuiltins(holdings, { onPrint, time })
     const { alive, forget } = this.#watch.watch(compiled.path)
     instance.evaluation = { module, holdings, forget }
     try {
-      const run = compile(compiled, file, this.#options.inlineMaps === true)(alive)
+      const run = compile(compiled, file, this.#options.inlineMaps === true)(alive, time.Date)
       const require = this.#requireOf(instance, builtins)
       const globals = globalNames.map(name => builtins.globals[name])
       Reflect.apply(run, module.exports, [module.exports, require, module, file, dirname(file), ...globals])
@@ -271,10 +275,14 @@ function moduleAt(path: string, closure: Closure): Module {
 
 // Both functions stand on the first line, whose columns are shifted back by as much. Their parentheses make V8 compile them at
 // once instead of parsing them twice. `alive` is held by the context of every closure the file makes, so it is collected when,
-// and only when, none of them is left.
-const prefix = `(function (alive) { void (() => alive); return (function (exports, require, module, __filename, __dirname, ${globalNames.join(', ')}) {`
+// and only when, none of them is left; `Date` stands out there too, so that a file may declare one of its own.
+const prefix = `(function (alive, Date) { void (() => alive); return (function (exports, require, module, __filename, __dirname, ${globalNames.join(', ')}) {`
 
-function compile(module: Module, file: string, inlineMaps: boolean): (alive: object) => (...values: unknown[]) => void {
+function compile(
+  module: Module,
+  file: string,
+  inlineMaps: boolean,
+): (alive: object, date: DateConstructor) => (...values: unknown[]) => void {
   const map = inlineMaps
     ? `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(absoluteMap(module, file)).toString('base64')}`
     : ''

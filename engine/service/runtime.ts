@@ -14,6 +14,7 @@ import type { Leak } from './leak-watch.ts'
 import { type Closure, type LoadedModule, Loader } from './load.ts'
 import { type ErrorFields, errorFields } from './service-log.ts'
 import { type ServiceSpec, serviceSpecOf } from './spec.ts'
+import type { ServiceTime } from './timers.ts'
 import type { ServiceView } from './unit.ts'
 
 export interface ServiceRuntimeOptions {
@@ -31,6 +32,8 @@ export interface ServiceRuntimeOptions {
   readonly log: Log & { debug?(fields: Record<string, unknown>, message: string): void }
   /** Appends source maps to the code for debuggers, at the cost of memory. Default false. */
   readonly inlineMaps?: boolean
+  /** What the timers and dates of service code run on. Default: the system's. */
+  readonly time?: ServiceTime
 }
 
 export interface ServiceRuntime {
@@ -53,6 +56,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
   const loader = new Loader({
     fileName: options.fileName,
     inlineMaps: options.inlineMaps ?? false,
+    ...(options.time ? { time: options.time } : {}),
     onLeft: (path, left) =>
       log.warn({ ...placeOf(path), left }, `Code of "${path}" was released and had left behind ${left.join(', ')}; all of it was ended`),
     onStray(path, what, error) {

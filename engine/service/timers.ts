@@ -6,8 +6,16 @@ import type { Held, Holdings } from './holdings.ts'
 
 type Callback = (...values: unknown[]) => unknown
 
+/** What timers run on, and what code reads the date from; a test brings its own, whose time moves when it says so. */
+export interface ServiceTime {
+  readonly timers: Pick<typeof nodeTimers, 'setTimeout' | 'setInterval' | 'clearTimeout' | 'clearInterval'>
+  readonly Date: DateConstructor
+}
+
+export const systemTime: ServiceTime = { timers: nodeTimers, Date }
+
 /** Stands in for the timer globals and for `node:timers`; `promises` stands in for `node:timers/promises`. */
-export function createTimers(holdings: Holdings) {
+export function createTimers(holdings: Holdings, { timers: host }: ServiceTime = systemTime) {
   const held = new WeakMap<object, Held>()
 
   function hold<Timer extends object>(timer: Timer, what: string, options: { repeats: boolean; clear: (timer: Timer) => void }): Timer {
@@ -30,11 +38,11 @@ export function createTimers(holdings: Holdings) {
   function setTimeout(callback: Callback, ms?: number, ...values: unknown[]) {
     requireCallback(callback)
     const what = `setTimeout of ${ms ?? 1} ms`
-    const timer = nodeTimers.setTimeout(() => {
+    const timer = host.setTimeout(() => {
       forget(timer)
       holdings.runStray(what, () => Reflect.apply(callback, timer, values))
     }, ms)
-    return hold(timer, what, { repeats: false, clear: nodeTimers.clearTimeout })
+    return hold(timer, what, { repeats: false, clear: host.clearTimeout })
   }
 
   function setImmediate(callback: Callback, ...values: unknown[]) {
@@ -49,8 +57,8 @@ export function createTimers(holdings: Holdings) {
   function setInterval(callback: Callback, ms?: number, ...values: unknown[]) {
     requireCallback(callback)
     const what = `setInterval of ${ms ?? 1} ms`
-    const timer = nodeTimers.setInterval(() => holdings.runStray(what, () => Reflect.apply(callback, timer, values)), ms)
-    return hold(timer, what, { repeats: true, clear: nodeTimers.clearInterval })
+    const timer = host.setInterval(() => holdings.runStray(what, () => Reflect.apply(callback, timer, values)), ms)
+    return hold(timer, what, { repeats: true, clear: host.clearInterval })
   }
 
   /** Whatever was given goes to node, which takes numbers and strings too. */
@@ -65,8 +73,8 @@ export function createTimers(holdings: Holdings) {
     setTimeout,
     setInterval,
     setImmediate,
-    clearTimeout: clearing(nodeTimers.clearTimeout),
-    clearInterval: clearing(nodeTimers.clearInterval),
+    clearTimeout: clearing(host.clearTimeout),
+    clearInterval: clearing(host.clearInterval),
     clearImmediate: clearing(nodeTimers.clearImmediate),
   }
   const promises = createPromises(timers)

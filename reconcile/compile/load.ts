@@ -1,5 +1,5 @@
 // Which files make an environment: those of its layers' directories and what they include; parsed, in layers, lowest first.
-// environment.yaml and encrypted files are never read as resources. A directory below that has an environment.yaml of its own is
+// environment.yaml, encrypted files and tests are never read as resources. A directory below that has an environment.yaml of its own is
 // another environment.
 
 import { posix } from 'node:path'
@@ -11,6 +11,7 @@ import { marksAt, type Parsed, type ParsedDocument, positionOf } from './documen
 import { type Environment, environmentFile, type LoadOptions } from './environment-chain.ts'
 import { loadLimits, markedEncrypted, refusalsOf, tooLarge } from './file-issues.ts'
 import { leavesOf } from './paths.ts'
+import { isTestFile } from './test-file.ts'
 
 export interface LoadedFile {
   readonly path: string
@@ -59,11 +60,11 @@ export function layerName(directory: string, { layout }: Pick<LoadOptions, 'layo
   return posix.relative(layout, directory)
 }
 
-/** YAML files below the layout by directory; hidden ones (such as `.sops.yaml`) are tools' own. */
+/** YAML files below the layout by directory, without tests; hidden ones (such as `.sops.yaml`) are tools' own. */
 function yamlByDirectory(tree: Tree, layout: string): ReadonlyMap<string, readonly string[]> {
   const directories = new Map<string, string[]>()
   for (const path of tree.files.keys()) {
-    if (!path.startsWith(`${layout}/`) || !/\.ya?ml$/.test(path)) continue
+    if (!path.startsWith(`${layout}/`) || !/\.ya?ml$/.test(path) || isTestFile(path)) continue
     const slash = path.lastIndexOf('/')
     if (path[slash + 1] === '.') continue
     const files = directories.get(path.slice(0, slash)) ?? []
@@ -210,7 +211,9 @@ class Loader {
   #matching(pattern: string, from: string): string[] {
     const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/?|\*|\?/g, wildcard => patterns[wildcard] ?? '[^/]')
     const expression = new RegExp(`^${source}$`)
-    return [...this.#tree.files.keys()].filter(path => path !== from && /\.ya?ml$/.test(path) && expression.test(path)).sort()
+    return [...this.#tree.files.keys()]
+      .filter(path => path !== from && /\.ya?ml$/.test(path) && !isTestFile(path) && expression.test(path))
+      .sort()
   }
 
   #accept(file: TreeFile): boolean {

@@ -10,6 +10,7 @@ import type { Item } from './items.ts'
 import type { Memo } from './memo.ts'
 import { type RenderContext, type Rendered, renderResource } from './render.ts'
 import type { SecretSource } from './secrets.ts'
+import type { TemplateInputs } from './template.ts'
 
 export interface RendererOptions {
   readonly vocabulary: Vocabulary
@@ -17,6 +18,8 @@ export interface RendererOptions {
   readonly policy: Settings | null
   /** Process variables; only those that `env` of environment.yaml lists are read. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Variables that stand over those of environment.yaml. Default: none. */
+  readonly vars?: Readonly<Record<string, string | number | boolean>>
   /** What one of them is that is not set: missing, or known to another machine only. Default: missing. */
   readonly unsetEnv?: 'missing' | 'unknown'
   /** Null where no key is at hand: secret digests are null. */
@@ -34,8 +37,8 @@ export interface Renderer {
 }
 
 export function rendererFor(environment: Environment, secrets: SecretSource, options: RendererOptions): Renderer {
-  const { vars, env } = environment.inputs
-  const { texts } = environment
+  const { env } = environment.inputs
+  const { vars, texts } = withVars(environment, options.vars)
   const readable = Object.fromEntries(env.map(name => [name, options.env[name]]))
   const context: RenderContext = {
     vocabulary: options.vocabulary,
@@ -59,6 +62,11 @@ export function rendererFor(environment: Environment, secrets: SecretSource, opt
   }
   const { memo } = options.documents
   return { inputs, isCurrent, render: chain => memo.renderedOf(chain, inputs, isCurrent, () => renderResource(chain, context)) }
+}
+
+function withVars({ inputs, texts }: Environment, over: RendererOptions['vars'] = {}): Pick<TemplateInputs, 'vars' | 'texts'> {
+  const written = Object.fromEntries(Object.entries(over).map(([name, value]) => [name, String(value)]))
+  return { vars: { ...inputs.vars, ...over }, texts: { ...texts, ...written } }
 }
 
 /** False where the file gives it a value that is refused: that is the one thing to tell, and nothing is judged by a guess. */

@@ -2,6 +2,7 @@
 
 import { type Digest, digestOf } from '../../../schema/digest.ts'
 import type { Tree } from '../../source/tree.ts'
+import { isTestFile } from '../test-file.ts'
 import type { SourceRef } from './child-protocol.ts'
 import { emptyFacts, type FileFacts } from './facts.ts'
 import { resolveImport, type Target } from './imports.ts'
@@ -47,7 +48,7 @@ export async function readSourceGraph(tree: Tree, directory: string, tools: Grap
 /** Whether services are looked for in it: `*.ts` but tests, declarations and libraries. */
 export function isServiceCode(path: string, directory: string): boolean {
   const inside = directory === '' || directory === '.' || path.startsWith(`${directory}/`)
-  return inside && /\.[cm]?ts$/.test(path) && !/\.(test|d)\.[cm]?ts$/.test(path) && !/(^|\/)node_modules\//.test(path)
+  return inside && /\.[cm]?ts$/.test(path) && !isTestFile(path) && !isDeclaration(path) && !/(^|\/)node_modules\//.test(path)
 }
 
 /** Paths reachable from `start`, itself included: what JavaScript loads, or with `types` also what only types name. */
