@@ -90,6 +90,28 @@ export const say = service<GreetingRequest, GreetingResponse>({
   },
 })
 `,
+  'services/greeting/say.test.ts': `import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createApp } from 'plumb-server/test'
+
+test('says hello by name', async () => {
+  await using app = await createApp()
+  const answer = await app.request('POST', '/api/v1/greeting', { json: { name: 'Ada' } })
+  assert.deepEqual(answer.json, { greeting: 'Hello, Ada' })
+})
+`,
+  'services/greeting/say.test.yaml': `- name: says hello by name
+  request: { method: POST, path: /api/v1/greeting, body: { name: Ada } }
+  expect:
+    status: 200
+    body: { greeting: 'Hello, Ada' }
+
+- name: a name that is empty is refused
+  request: { method: POST, path: /api/v1/greeting, body: { name: '' } }
+  expect:
+    status: 400
+    body: { errors: [{ pointer: /name }] }
+`,
   'tsconfig.json': `{
   "extends": "./.plumb/tsconfig.json",
   "include": ["services"]

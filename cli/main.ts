@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   dev: async () => (await import('./dev.ts')).devCommand(),
   serve: async () => (await import('./serve.ts')).serveCommand(),
   validate: async () => (await import('./validate.ts')).validateCommand(),
+  test: async () => (await import('./test.ts')).testCommand(),
   plan: async () => (await import('./plan.ts')).planCommand(),
   apply: async () => (await import('./apply.ts')).applyCommand(),
   sync: async () => (await import('./sync.ts')).syncCommand(),

@@ -9,21 +9,25 @@ import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
 
-/** Writes `.plumb/types/plumb-server.d.ts` and `.plumb/tsconfig.json`; gives their paths. */
+/** Writes the declarations of `plumb-server` and `plumb-server/test` under `.plumb/types/`, and `.plumb/tsconfig.json`; gives their paths. */
 export async function writeSdkTypes(root: string): Promise<string[]> {
   const folder = join(root, '.plumb', 'types')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const declarations = join(folder, 'plumb-server.d.ts')
+  const tests = join(folder, 'plumb-server-test.d.ts')
   const config = join(root, '.plumb', 'tsconfig.json')
-  await writeFile(declarations, await sdkDeclarations())
+  await writeFile(declarations, await declarationsOf('../engine/service/sdk'))
+  // Beside each other they find each other by name.
+  await writeFile(tests, (await declarationsOf('./kit/test-api')).replace(/'[^']*\/sdk\.[a-z.]+'/, "'plumb-server'"))
   await writeFile(config, `${JSON.stringify(tsconfig(), null, 2)}\n`)
-  return [declarations, config]
+  return [declarations, tests, config]
 }
 
-async function sdkDeclarations(): Promise<string> {
-  const compiled = fileURLToPath(new URL('../engine/service/sdk.d.ts', import.meta.url))
+/** @param module path of a file of ours, without its ending */
+async function declarationsOf(module: string): Promise<string> {
+  const compiled = fileURLToPath(new URL(`${module}.d.ts`, import.meta.url))
   if (existsSync(compiled)) return await readFile(compiled, 'utf8')
-  const source = fileURLToPath(new URL('../engine/service/sdk.ts', import.meta.url))
+  const source = fileURLToPath(new URL(`${module}.ts`, import.meta.url))
   const { default: ts } = await import('typescript')
   const { outputText } = ts.transpileDeclaration(await readFile(source, 'utf8'), {
     fileName: source,
@@ -50,6 +54,7 @@ function tsconfig() {
       typeRoots: [types],
       paths: {
         'plumb-server': ['./types/plumb-server.d.ts'],
+        'plumb-server/test': ['./types/plumb-server-test.d.ts'],
         pg: [join(types, 'pg')],
         ioredis: [dirname(require.resolve('ioredis/package.json'))],
       },

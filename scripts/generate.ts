@@ -9,6 +9,7 @@ import environment from '../schema/environment.json' with { type: 'json' }
 import { isObject, type Json, type JsonObject } from '../schema/json.ts'
 import type { Kind } from '../schema/kind.ts'
 import server from '../schema/server.json' with { type: 'json' }
+import testCase from '../schema/test-case.json' with { type: 'json' }
 import { builtinVocabulary } from '../schema/vocabulary.ts'
 
 /** Path from the root of the repository → text. */
@@ -18,6 +19,7 @@ export async function generate(): Promise<ReadonlyMap<string, string>> {
   for (const kind of kinds) files.set(`schema/generated/${kind.name}.ts`, await typesOf(specSchema(kind.schema)))
   files.set('schema/generated/environment.ts', await typesOf(environment))
   files.set('schema/generated/server.ts', await typesOf(server))
+  files.set('schema/generated/test-case.ts', await typesOf(testCase))
   files.set('docs/kinds.md', kindsPage(kinds))
   return files
 }

@@ -15,7 +15,7 @@ test('a schema with a misspelt type is not valid by its draft', () => {
   assert.equal(ajv.validateSchema({ type: 'sting' }), false)
 })
 
-for (const schema of [...builtinSchemas(), read('environment'), read('server')])
+for (const schema of [...builtinSchemas(), read('environment'), read('server'), read('test-case')])
   test(`the schema of ${schema.title ?? schema.$id} is valid by its draft`, () => {
     assert(ajv.validateSchema(schema), ajv.errorsText())
   })
