@@ -10,6 +10,9 @@ import { kitEstate } from './estate.ts'
 
 let estate: Awaited<ReturnType<typeof kitEstate>>
 
+/** Two compilations from nothing, each with a compiler of its own. */
+const compilingMs = 120_000
+
 beforeAll(async () => {
   estate = await kitEstate()
 })
@@ -44,7 +47,7 @@ test('a request goes through security, validation and the service, and what goes
   assert.equal((await shop.request('POST', '/orders', { json: order.json })).status, 401)
   assert.equal((await shop.request('POST', '/orders', { ...order, json: { sku: 'ab', quantity: 0 } })).json.errors[0].pointer, '/quantity')
   assert.deepEqual([(await shop.request('GET', '/nowhere')).status, (await shop.request('GET', '/nowhere')).channel], [404, null])
-})
+}, compilingMs)
 
 test('a call that no test declares an answer for rejects the request, though the service swallows its failure', async () => {
   await using shop = await app()
@@ -157,7 +160,7 @@ test('an estate with errors is refused with their places', async () => {
     name: 'EstateError',
     message: /environments\/dev\/more\.yaml:2:\d+: UNKNOWN_FIELD: .*did you mean "type"\?/,
   })
-})
+}, compilingMs)
 
 test('what was compiled is kept until a file of the estate changes, which a test file does not', async () => {
   await using own = await kitEstate()
@@ -171,7 +174,7 @@ test('what was compiled is kept until a file of the estate changes, which a test
   assert.equal(await status(), '1970-01-01T00:00:00.000Z')
   await writeFile(file, (await readFile(file, 'utf8')).replace('new Date().toISOString()', "'now'"))
   assert.equal(await status(), 'now')
-})
+}, compilingMs)
 
 test('what a far end answered is recorded without secrets, and replayed without the far end', async () => {
   const seen: (string | undefined)[] = []
