@@ -88,7 +88,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
         ...(body ? { body: JSON.stringify(body) } : {}),
       })
     } catch (error) {
-      throw new UnreachableError(`Cannot reach the server at ${shown} as ${reasonOf(error)}`, { cause: error })
+      throw new UnreachableError(`Cannot reach the server at ${shown} as ${reasonOf(error, origin, tls)}`, { cause: error })
     }
     clockMs ??= Date.parse(String(answer.headers.date)) || null
     const parsed = parse(await readCapped(answer.body))
@@ -153,7 +153,7 @@ function parse(text: string): JsonObject {
   }
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, origin: string, tls: ClientTls | undefined): string {
   const code = (error as { code?: string }).code
   const message = error instanceof Error ? error.message : String(error)
   const ofTls = tlsReason(code, message)
@@ -161,7 +161,13 @@ function reasonOf(error: unknown): string {
   const next = 'start one with plumb dev or plumb serve, or name it by --server or PLUMB_SERVER'
   if (code === 'ENOENT') return `no server runs with that socket; ${next}`
   if (code === 'ECONNREFUSED') return `the connection was refused; ${next}`
-  // What a listener of TLS does with a plain request.
-  if (code === 'UND_ERR_SOCKET') return `the connection was closed (${message}); where the server speaks TLS, name it with https://`
+  if (code === 'UND_ERR_SOCKET') return `the connection was closed (${message}); ${closedNext(origin, tls)}`
   return `${message}; ${next}`
+}
+
+/** A listener of TLS closes what is plain without a word, and Node's so whose certificate it does not take. */
+function closedNext(origin: string, tls: ClientTls | undefined): string {
+  if (!origin.startsWith('https:')) return 'where the server speaks TLS, name it with https://'
+  if (tls?.cert === undefined) return 'where the server wants a certificate of yours, show one by --cert-file and --key-file'
+  return 'where the server asks for certificates, one that its clientCa signed and that is valid now is accepted'
 }
