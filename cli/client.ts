@@ -56,6 +56,13 @@ export interface AdminClient extends AsyncDisposable {
   readonly clockMs: number | null
   get(path: string): Promise<JsonObject>
   post(path: string, body: JsonObject): Promise<JsonObject>
+  delete(path: string): Promise<JsonObject>
+}
+
+/** What a server is asked through before it is known which environment it serves. */
+export interface Connection extends AsyncDisposable {
+  call(method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject>
+  clockMs(): number | null
 }
 
 const maxAnswerBytes = 256 * 1024 * 1024
@@ -63,6 +70,24 @@ const callTimeoutMs = 300_000
 
 /** @throws UnreachableError with what was tried and what next */
 export async function openClient(choice: ServerChoice): Promise<AdminClient> {
+  const connection = await openConnection(choice)
+  const { call } = connection
+  const served = await call('GET', '/api/v1')
+  const environment = String(served.environment ?? '')
+  const under = (path: string) => `/api/v1/environments/${encodeURIComponent(environment)}/${path}`
+  return {
+    environment,
+    version: String(served.version ?? ''),
+    clockMs: connection.clockMs(),
+    get: path => call('GET', under(path)),
+    post: (path, body) => call('POST', under(path), body),
+    delete: path => call('DELETE', under(path)),
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  }
+}
+
+/** @throws UnreachableError for a choice that names no server */
+export async function openConnection(choice: ServerChoice): Promise<Connection> {
   const { origin, socketPath, shown } = locate(choice)
   const { token, tls } = choice
   // Loaded by the commands that ask a server, so that the others do not wait for it.
@@ -95,17 +120,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
     if (answer.statusCode >= 400) throw new ServerRefusal(answer.statusCode, parsed)
     return parsed
   }
-  const served = await call('GET', '/api/v1')
-  const environment = String(served.environment ?? '')
-  const under = (path: string) => `/api/v1/environments/${encodeURIComponent(environment)}/${path}`
-  return {
-    environment,
-    version: String(served.version ?? ''),
-    clockMs,
-    get: path => call('GET', under(path)),
-    post: (path, body) => call('POST', under(path), body),
-    [Symbol.asyncDispose]: () => client.destroy(),
-  }
+  return { call, clockMs: () => clockMs, [Symbol.asyncDispose]: () => client.destroy() }
 }
 
 function locate({ server = process.env.PLUMB_SERVER }: ServerChoice): { origin: string; socketPath: string | undefined; shown: string } {

@@ -21,6 +21,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   rollback: async () => (await import('./rollback.ts')).rollbackCommand(),
   invoke: async () => (await import('./invoke.ts')).invokeCommand(),
   ping: async () => (await import('./ping.ts')).pingCommand(),
+  token: async () => (await import('./token.ts')).tokenCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
   wait: async () => (await import('./wait.ts')).waitCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   types: async () => (await import('./types.ts')).typesCommand(),
@@ -42,6 +44,7 @@ await program.parseAsync()
 /** What is written wrongly is told as every failure is: in words on stderr, or as JSON on stdout where that was asked for. */
 function endingOnUsage(command: Command): Command {
   if (process.argv.includes('--json')) command.configureOutput({ writeErr: () => undefined })
+  for (const sub of command.commands) if (command !== program) endingOnUsage(sub)
   return command.exitOverride(error => endOnUsage(command, error))
 }
 
@@ -51,7 +54,12 @@ function endOnUsage(command: Command, error: CommanderError): never {
 }
 
 function usageError(command: Command, { code, message }: CommanderError): JsonObject {
-  const name = command === program ? 'plumb' : `plumb ${command.name()}`
+  const name = nameOf(command)
   const found = code === 'commander.help' ? 'no command is named' : message.replace(/^error: /, '').replaceAll('\n', ' ')
   return { message: `Cannot run ${name} as its line is wrong: ${found}; ${name} --help explains it`, code: 'USAGE', issues: [] }
+}
+
+/** As it is written: `plumb token create`. */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`
 }

@@ -6,7 +6,16 @@ import type { Command } from 'commander'
 import type { Issue } from '../schema/issue.ts'
 import type { JsonObject } from '../schema/json.ts'
 import { isLoopback } from '../schema/network.ts'
-import { type AdminClient, type ClientTls, openClient, ServerRefusal, UnreachableError } from './client.ts'
+import {
+  type AdminClient,
+  type ClientTls,
+  type Connection,
+  openClient,
+  openConnection,
+  type ServerChoice,
+  ServerRefusal,
+  UnreachableError,
+} from './client.ts'
 import { fileReason } from './file-reason.ts'
 import { printable, printIssues } from './print.ts'
 import { withProgress } from './progress.ts'
@@ -55,7 +64,7 @@ export async function withServer(options: Shared, doing: string, act: (client: A
 }
 
 /** What a command asks its server by. */
-export type Asking = Pick<AdminClient, 'environment' | 'get' | 'post'>
+export type Asking = Pick<AdminClient, 'environment' | 'get' | 'post' | 'delete'>
 
 /** The same for a command that is given something: `read` comes first, so that what is wrong with it is told without a server. */
 export async function withInput<Input>(
@@ -73,6 +82,7 @@ export async function withInput<Input>(
       environment,
       get: (path: string) => shown(client.get(path)),
       post: (path: string, body: JsonObject) => shown(client.post(path, body)),
+      delete: (path: string) => shown(client.delete(path)),
     }
     return await act(asking, input)
   })
@@ -80,6 +90,16 @@ export async function withInput<Input>(
 
 /** The server that the options name. @throws UnreachableError, ServerRefusal, CommandError */
 export function connect(options: Shared): Promise<AdminClient> {
+  return openClient(choiceOf(options))
+}
+
+/** The same where the token is good for nothing but the one request. @throws UnreachableError, CommandError */
+export function connectBarely(options: Shared): Promise<Connection> {
+  return openConnection(choiceOf(options))
+}
+
+/** @throws CommandError */
+function choiceOf(options: Shared): ServerChoice {
   const { server = process.env.PLUMB_SERVER } = options
   const token = tokenOf(options)
   if (token !== undefined && !options.insecureHttp && isPlainElsewhere(server))
@@ -87,7 +107,7 @@ export function connect(options: Shared): Promise<AdminClient> {
       `Cannot send the token to ${server} as everybody on the way could read it: a server with https://, or one of this machine, is accepted; --insecure-http sends it all the same`,
       { status: exit.usage },
     )
-  return openClient({ ...(server ? { server } : {}), token, ...tlsOf(options) })
+  return { ...(server ? { server } : {}), token, ...tlsOf(options) }
 }
 
 /** Runs a command; tells what went wrong on stderr, or as JSON on stdout where that was asked for. */

@@ -3,10 +3,10 @@
 // nobody can lock an operator out, not even from behind the same address. A token has 256 bits; what is slowed down is the noise.
 //
 // There is nothing to flush (Argo CD's CVE-2024-21652: the counters of a lockout were evicted by other names): the counters are a table
-// of fixed size, and what is counted falls into a place of it by a hash under a key of this start. Two that share a place wait together,
-// which only ever makes a wrong token wait.
+// of fixed size, and what is counted falls into a place of it by a hash that is seeded at each start. Two that share a place wait
+// together, which only ever makes a wrong token wait: so a fast hash is good enough.
 
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 
 export interface Attempts {
   /**
@@ -28,14 +28,15 @@ const defaultPlaces = 65_536
  * @param places size of the table; 17 bytes each
  */
 export function createAttempts(now: () => number = () => performance.now(), places = defaultPlaces): Attempts {
-  const key = randomBytes(32)
+  const seed = randomInt(2 ** 32)
   const failures = new Uint8Array(places)
   const until = new Float64Array(places)
   const at = new Float64Array(places)
-  const placeOf = (name: string) => createHmac('sha256', key).update(name).digest().readUInt32LE() % places
   return {
     failed(address, token) {
-      const found = [`address ${networkOf(address)}`, ...(token === null ? [] : [`token ${token}`])].map(placeOf)
+      const found = [`address ${networkOf(address)}`, ...(token === null ? [] : [`token ${token}`])].map(
+        name => hashOf(name, seed) % places,
+      )
       const present = now()
       const waitMs = Math.max(...found.map(place => (until[place] ?? 0) - present))
       if (waitMs > 0) return waitMs
@@ -52,6 +53,15 @@ export function createAttempts(now: () => number = () => performance.now(), plac
     until[place] = present + waitMs
     at[place] = present
   }
+}
+
+/** FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/, with a last mix (MurmurHash3's), as the places are taken from its low bits. */
+function hashOf(text: string, seed: number): number {
+  let hash = seed ^ 0x811c9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 /** What one attacker has many of is one: an IPv6 address counts as its /64. */

@@ -20,7 +20,10 @@ export const auditedEvents: Readonly<Record<string, boolean>> = {
   'token.created': false,
   'token.exchanged': false,
   'token.revoked': false,
+  'task.resubmitted': false,
+  'task.discarded': false,
   // Nothing changed.
+  'task.dead': false,
   'sync.started': false,
   'sync.nothing': false,
   'sync.recovered': false,

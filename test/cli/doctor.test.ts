@@ -198,6 +198,7 @@ describe('a server that runs', () => {
       get: async (path: string) => ({ resources: (resources[/kind=(\w+)/.exec(path)?.[1] ?? ''] ?? []).map(ref => ({ ref })) }),
       post: async (_: string, { ref }: { readonly ref?: unknown }) =>
         ref === 'sql/b' ? { ok: false, elapsedMs: 5, reason: 'it refused the login' } : { ok: true, elapsedMs: 1, reason: null },
+      delete: async () => ({}),
     }
     const found = await examineConnections(client, ['sql', 'redis'])
     assert.deepEqual(found.map(said), ['sql/a: ok', 'sql/b: problem'])

@@ -6,7 +6,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { beforeEach, describe, onTestFinished, test } from 'vitest'
 import type { HistoryRow, Mark, PlanRow, Store } from '../../engine/store/port.ts'
+import { auditConformance } from './audit.ts'
 import { taskConformance } from './task-store.ts'
+import { tokenConformance } from './tokens.ts'
 
 export interface StoreUnderTest {
   /** A new, empty place; removed after the test. */
@@ -146,6 +148,8 @@ export function storeConformance(name: string, { place, open, module }: StoreUnd
     })
 
     taskConformance(() => open(at.path))
+    tokenConformance(() => open(at.path))
+    auditConformance(() => open(at.path))
 
     test('getBlob() gives the bytes that putBlob() was given, under one digest for equal bytes', async () => {
       await using store = await open(at.path)
