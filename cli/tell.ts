@@ -67,6 +67,11 @@ const tellings: Readonly<Record<string, Telling>> = {
   'probation.cut': { level: 'info', message: 'Somebody ended the probation of the live generation' },
   'probation.failed': { level: 'warn', message: 'A generation failed its probation; the one before it is live again' },
   rollback: { level: 'warn', message: 'Somebody rolled back' },
+  'token.first': { level: 'info', message: 'A first token was made, which can be exchanged once' },
+  'token.exchanged': { level: 'info', message: 'The first token was exchanged for one of an admin' },
+  'token.created': { level: 'info', message: 'A token was made' },
+  'token.revoked': { level: 'info', message: 'A token was revoked' },
+  'token.migrated': { level: 'warn', message: 'The token of before has an id now, and expires' },
   'marks.cleared': { level: 'info', message: 'What was judged bad may be tried again' },
   'worker.gone': { level: 'info', message: 'A worker is gone' },
   'worker.blamed': {
@@ -90,7 +95,7 @@ const tellings: Readonly<Record<string, Telling>> = {
 
 const fields = [
   ...['revision', 'serial', 'generation', 'failed', 'from', 'to', 'summary', 'elapsedMs', 'failedAt', 'plan', 'holds', 'mark', 'cleared'],
-  ...['dropped', 'code', 'fault', 'issueCount', 'ref', 'worker', 'pid', 'kills', 'actor', 'reason'],
+  ...['dropped', 'code', 'fault', 'issueCount', 'ref', 'worker', 'pid', 'kills', 'id', 'name', 'role', 'expiresAt', 'actor', 'reason'],
 ]
 /** Of a list; the journal has the others. */
 const maxTold = 5
