@@ -16,9 +16,9 @@ import { plumb } from './command.ts'
 import { bootMs, createRemote, kill, launcher, type Remote, startServer, type TestServer } from './server.ts'
 
 const answer = /"name":"Jane Doe"/
-const waitMs = 30_000
+const waitMs = bootMs
 
-describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS', { timeout: bootMs + 120_000 }, () => {
+describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS', { timeout: 4 * bootMs }, () => {
   const held: { authority?: Authority; remote?: Remote; server?: TestServer; pair?: Pair; one?: Pair } = {}
   beforeAll(async () => {
     held.authority = await createAuthority()
@@ -29,7 +29,7 @@ describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS', { timeout: boot
     const args = ['--tls-cert', held.pair.cert, '--tls-key', held.pair.key]
     held.server = await startServer({ source: held.remote.url, args })
     await held.server.ready()
-  }, bootMs)
+  }, 2 * bootMs)
   afterAll(async () => {
     await held.server?.[Symbol.asyncDispose]()
     await held.remote?.[Symbol.asyncDispose]()
@@ -154,7 +154,7 @@ describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS', { timeout: boot
     })
 })
 
-describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS of both sides', { timeout: bootMs + 60_000 }, () => {
+describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS of both sides', { timeout: 4 * bootMs }, () => {
   const held: { authority?: Authority; stranger?: Authority; remote?: Remote; server?: TestServer } = {}
   beforeAll(async () => {
     const authority = await createAuthority()
@@ -165,7 +165,7 @@ describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS of both sides', {
     await writeFile(config, JSON.stringify({ listen: { tls, adminTls: { ...tls, clientAuth: 'request' } } }))
     held.server = await startServer({ source: held.remote?.url ?? '', args: ['--config', config] })
     await held.server.ready()
-  }, bootMs)
+  }, 2 * bootMs)
   afterAll(async () => {
     for (const one of [held.server, held.remote, held.authority, held.stranger]) await one?.[Symbol.asyncDispose]()
   })
@@ -200,7 +200,7 @@ describe.skipIf(!hasOpenssl || !hasCurl)('plumb serve with TLS of both sides', {
   })
 })
 
-describe('plumb serve on an address that others reach', { timeout: bootMs + 60_000 }, () => {
+describe('plumb serve on an address that others reach', { timeout: 4 * bootMs }, () => {
   test('is refused before a port is open, with the field, the reason and the ways out', async () => {
     await using directory = await temporaryDirectory()
     const config = join(directory.path, 'plumb.yaml')
