@@ -1,7 +1,7 @@
 // What a command was given, read before any server is asked: each gives the value, or says what is accepted.
 
 import { durationMs } from '../schema/duration.ts'
-import { isRevision, parseRef, type Ref } from '../schema/ref.ts'
+import { commitOf, isRevision, parseRef, type Ref } from '../schema/ref.ts'
 import { CommandError, exit } from './run.ts'
 
 interface Range {
@@ -44,7 +44,7 @@ export function readRef(text: string): Ref {
 
 /** @throws CommandError */
 export function readRevision(text: string): string {
-  if (isRevision(text) && !text.startsWith('worktree-')) return text
+  if (isRevision(text) && commitOf(text) === text) return text
   throw usage(`Cannot plan the revision "${text}" as it is no full commit id: 40 or 64 hex digits are accepted; git rev-parse prints them`)
 }
 

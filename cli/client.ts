@@ -11,6 +11,8 @@ import { tlsReason } from './tls-reason.ts'
 export interface ServerChoice {
   readonly server?: string
   readonly token?: string | undefined
+  /** Aborted: the first call is given up. */
+  readonly signal?: AbortSignal
   /** Of https: texts in PEM. Whom the machine trusts, and no certificate, where absent. */
   readonly tls?: ClientTls
 }
@@ -54,14 +56,15 @@ export interface AdminClient extends AsyncDisposable {
   readonly version: string
   /** What its clock said when it was first asked, to the second, in milliseconds; null where it did not say. */
   readonly clockMs: number | null
-  get(path: string): Promise<JsonObject>
-  post(path: string, body: JsonObject): Promise<JsonObject>
+  /** `signal` aborted: the call is given up, as one that reached nobody. */
+  get(path: string, signal?: AbortSignal): Promise<JsonObject>
+  post(path: string, body: JsonObject, signal?: AbortSignal): Promise<JsonObject>
   delete(path: string): Promise<JsonObject>
 }
 
 /** What a server is asked through before it is known which environment it serves. */
 export interface Connection extends AsyncDisposable {
-  call(method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject>
+  call(method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject>
   clockMs(): number | null
 }
 
@@ -72,15 +75,18 @@ const callTimeoutMs = 300_000
 export async function openClient(choice: ServerChoice): Promise<AdminClient> {
   const connection = await openConnection(choice)
   const { call } = connection
-  const served = await call('GET', '/api/v1')
+  const served = await call('GET', '/api/v1', undefined, choice.signal).catch(async error => {
+    await connection[Symbol.asyncDispose]()
+    throw error
+  })
   const environment = String(served.environment ?? '')
   const under = (path: string) => `/api/v1/environments/${encodeURIComponent(environment)}/${path}`
   return {
     environment,
     version: String(served.version ?? ''),
     clockMs: connection.clockMs(),
-    get: path => call('GET', under(path)),
-    post: (path, body) => call('POST', under(path), body),
+    get: (path, signal) => call('GET', under(path), undefined, signal),
+    post: (path, body, signal) => call('POST', under(path), body, signal),
     delete: path => call('DELETE', under(path)),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
@@ -99,7 +105,7 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
     bodyTimeout: callTimeoutMs,
   })
   let clockMs: number | null = null
-  const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject): Promise<JsonObject> => {
+  const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject> => {
     let answer: Dispatcher.ResponseData
     try {
       answer = await client.request({
@@ -111,12 +117,13 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
           ...(token ? { authorization: `Bearer ${token}` } : {}),
         },
         ...(body ? { body: JSON.stringify(body) } : {}),
+        ...(signal ? { signal } : {}),
       })
     } catch (error) {
       throw new UnreachableError(`Cannot reach the server at ${shown} as ${reasonOf(error, origin, tls)}`, { cause: error })
     }
     clockMs ??= Date.parse(String(answer.headers.date)) || null
-    const parsed = parse(await readCapped(answer.body))
+    const parsed = parse(await readCapped(answer.body, shown))
     if (answer.statusCode >= 400) throw new ServerRefusal(answer.statusCode, parsed)
     return parsed
   }
@@ -148,13 +155,21 @@ function overSocket(socketPath: string) {
   return { origin: 'http://localhost', socketPath, shown: `unix:${socketPath}` }
 }
 
-async function readCapped(body: AsyncIterable<Buffer>): Promise<string> {
+async function readCapped(body: AsyncIterable<Buffer>, shown: string): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > maxAnswerBytes) throw new UnreachableError(`Cannot read the answer as it is larger than ${maxAnswerBytes} bytes`)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of body) {
+      bytes += chunk.length
+      if (bytes > maxAnswerBytes) throw new UnreachableError(`Cannot read the answer as it is larger than ${maxAnswerBytes} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof UnreachableError) throw error
+    throw new UnreachableError(
+      `Cannot read the answer of the server at ${shown} as it broke off: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    )
   }
   return Buffer.concat(chunks).toString('utf8')
 }

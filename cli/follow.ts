@@ -1,11 +1,13 @@
 // What turns the revisions of a source into what is live: choke point, sync, loop, and the operations of the admin API.
 
 import type { Clock, Log } from '../adapters/port.ts'
+import type { DeployOperations } from '../engine/admin/deploys.ts'
 import type { Operations } from '../engine/admin/port.ts'
 import type { Condition, Engine } from '../engine/generation/engine.ts'
 import type { Manifest } from '../engine/generation/manifest.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { Tree } from '../reconcile/source/tree.ts'
+import { createDeploys } from '../reconcile/sync/deploys.ts'
 import { createLoop, type Loop } from '../reconcile/sync/loop.ts'
 import { createOperations } from '../reconcile/sync/operations.ts'
 import { compileJudged, type Judge } from '../reconcile/sync/policy.ts'
@@ -15,6 +17,7 @@ import { createSync } from '../reconcile/sync/sync.ts'
 import { SealKey } from '../schema/seal.ts'
 import type { Vocabulary } from '../schema/vocabulary.ts'
 import type { Compilation } from './compilation.ts'
+import { openGround } from './ground.ts'
 import type { ControlConfig } from './serve-options.ts'
 import { openSource } from './source.ts'
 import { typesOf } from './types-of.ts'
@@ -35,6 +38,7 @@ export interface FollowOptions {
 
 export interface Following {
   readonly operations: Operations
+  readonly deploys: DeployOperations
   /** Begins with a pass at once. */
   start(): void
   close(): Promise<void>
@@ -49,7 +53,6 @@ export function followSource(options: FollowOptions): Following {
       entries.values().map(({ resource }) => resource),
       vocabulary,
     )
-  const { source } = followed
   const isDev = command === 'dev'
   // Without a key nothing could open it again: sealed under a key that is thrown away, the resource stays closed until there is one.
   const sealing = sealKey ?? new SealKey(crypto.getRandomValues(new Uint8Array(32)))
@@ -60,12 +63,13 @@ export function followSource(options: FollowOptions): Following {
     kinds: vocabulary.kinds,
     judge,
     environment,
-    ref: source.ref,
+    ref: followed.source.ref,
     seal: (plain, context) => sealing.seal(plain, context),
     clock,
   })
-  const compile = compileJudged(compilation.compile, judge, () => engine.live().manifest.settings)
+  const judged = compileJudged(compilation.compile, judge, () => engine.live().manifest.settings)
   const { inputs, warm } = compilation
+  const { source, compile, ground, deployed } = openGround({ followed, compile: judged, inputs, store, engine, clock })
   const sync = createSync({ source, compile, warm, choke, engine, store, clock, inputs, signal })
   const operations = createOperations({
     environment,
@@ -77,6 +81,7 @@ export function followSource(options: FollowOptions): Following {
     source,
     sync,
     conditions,
+    deployed,
     renderTypes: async (live: Manifest) => typesIn(live),
     checkTypes: (tree: Tree) =>
       compilation.checkTypes(tree, {
@@ -84,27 +89,26 @@ export function followSource(options: FollowOptions): Following {
         librariesFolder: config.source.kind === 'worktree' ? config.source.root : null,
       }),
   })
-  let loop: Loop | null = null
+  const deploys = createDeploys({ ground, store, sync, engine, clock })
+  let loop: Promise<Loop> | null = null
   let unwatch: (() => void) | null = null
   let pruning: Promise<void> | null = null
 
   return {
     operations,
+    deploys,
     start() {
-      loop = createLoop({
-        sync,
-        clock,
-        random: Math.random,
-        schedule: () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null)),
-        signal,
-      })
+      const schedule = () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null))
+      // A deploy that a crash cut off is whole before anything reads its files.
+      loop = deploys.restore().then(() => createLoop({ sync, clock, random: Math.random, schedule, signal }))
+      void deploys.settle()
       pruning = pruneDaily({ store, clock, log, tellsHead: !isDev, signal })
-      unwatch = followed.watch?.(() => void loop?.poke({ actor: 'save' })) ?? null
+      unwatch = followed.watch?.(() => void loop?.then(each => each.poke({ actor: 'save' }))) ?? null
       log.info({ source: source.shown, ref: source.ref }, isDev ? 'Watching the working tree' : 'Following the repository')
     },
     async close() {
       unwatch?.()
-      await loop?.done
+      await (await loop)?.done
       await pruning
       await followed[Symbol.asyncDispose]()
     },

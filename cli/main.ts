@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   test: async () => (await import('./test.ts')).testCommand(),
   plan: async () => (await import('./plan.ts')).planCommand(),
   apply: async () => (await import('./apply.ts')).applyCommand(),
+  deploy: async () => (await import('./deploy.ts')).deployCommand(),
   sync: async () => (await import('./sync.ts')).syncCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),
   get: async () => (await import('./get.ts')).getCommand(),

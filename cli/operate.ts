@@ -52,6 +52,7 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     environment,
     version: version(),
     operations: following.operations,
+    deploys: following.deploys,
     events,
     journal: store,
     tokens,

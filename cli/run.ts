@@ -89,8 +89,8 @@ export async function withInput<Input>(
 }
 
 /** The server that the options name. @throws UnreachableError, ServerRefusal, CommandError */
-export function connect(options: Shared): Promise<AdminClient> {
-  return openClient(choiceOf(options))
+export function connect(options: Shared, signal?: AbortSignal): Promise<AdminClient> {
+  return openClient({ ...choiceOf(options), ...(signal ? { signal } : {}) })
 }
 
 /** The same where the token is good for nothing but the one request. @throws UnreachableError, CommandError */

@@ -26,6 +26,10 @@ export interface Issue {
 
 /** Permanent: a code is never renamed and never reused. The value is the severity it has unless a rule raises it. */
 export const issueCodes = {
+  DEPLOY_BEHIND: 'warning',
+  DEPLOY_CONFLICT: 'error',
+  DEPLOY_PATH: 'error',
+  DEPLOY_SUPERSEDED: 'warning',
   DOCUMENT_SHAPE: 'error',
   DUPLICATE_KEY: 'error',
   DUPLICATE_LIST_KEY: 'error',

@@ -8,11 +8,14 @@ declare const revisionBrand: unique symbol
 export type KindName = string & { readonly [kindBrand]: true }
 /** `kind/name`; the name may hold further slashes, the kind none. */
 export type Ref = string & { readonly [refBrand]: true }
-/** A full commit SHA (40 or 64 hex digits), or `worktree-` and 40 hex digits for the files of a working tree or an upload. */
+/**
+ * A full commit SHA (40 or 64 hex digits), with `+` and 12 hex digits where files of deploys lie over it; or `worktree-` and 40 hex digits
+ * for the files of a working tree or an upload.
+ */
 export type Revision = string & { readonly [revisionBrand]: true }
 
 const kindGrammar = /^[a-z][a-z0-9_]{0,63}$/
-const revisionGrammar = /^(?:[0-9a-f]{40}|[0-9a-f]{64}|worktree-[0-9a-f]{40})$/
+const revisionGrammar = /^(?:(?:[0-9a-f]{40}|[0-9a-f]{64})(?:\+[0-9a-f]{12})?|worktree-[0-9a-f]{40})$/
 
 export function kindName(text: string): KindName {
   if (!kindGrammar.test(text))
@@ -39,6 +42,12 @@ export function partsOf(ref: Ref): { kind: KindName; name: string } {
 
 export function isRevision(text: string): text is Revision {
   return revisionGrammar.test(text)
+}
+
+/** The commit a revision is, or lies over; null for the files of a working tree or an upload. */
+export function commitOf(revision: Revision): Revision | null {
+  const [commit = ''] = revision.split('+')
+  return commit.startsWith('worktree-') ? null : (commit as Revision) // a revision without its suffix is one
 }
 
 export function revision(text: string): Revision {

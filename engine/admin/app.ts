@@ -9,6 +9,7 @@ import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { type Checks, createChecks } from './checks.ts'
+import type { DeployOperations } from './deploys.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { authorised, identify, type Who } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
@@ -22,6 +23,7 @@ export interface AdminOptions {
   readonly environment: string
   readonly version: string
   readonly operations: Operations
+  readonly deploys: DeployOperations
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>

@@ -3,6 +3,7 @@
 
 import type { JsonObject } from '../../schema/json.ts'
 import type { Store } from '../store/port.ts'
+import type { DeployOperations } from './deploys.ts'
 import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
 import type { Scope } from './scope.ts'
@@ -56,6 +57,7 @@ export interface RowSurroundings {
   readonly operations: Operations
   readonly tokens: Tokens
   readonly audit: Pick<Store, 'readAudit'>
+  readonly deploys: DeployOperations
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>

@@ -2,6 +2,7 @@
 
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { rows as auditRows } from './audit-routes.ts'
+import { deployRows } from './deploy-routes.ts'
 import { openEventStream } from './event-stream.ts'
 import { Refusal, type Upload } from './port.ts'
 import { type Call, environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
@@ -326,6 +327,7 @@ export const rows: readonly Row[] = [
   },
   ...tokenRows,
   ...auditRows,
+  ...deployRows,
 ]
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */

@@ -9,7 +9,8 @@ import type { Module, Resource } from '../../schema/resource.ts'
 /** Where a live resource came from. */
 export type Origin =
   | { readonly from: 'git'; readonly revision: Revision }
-  | { readonly from: 'cli'; readonly by: string }
+  /** `deployed`: a file of a deploy declares it, and it goes with that file. */
+  | { readonly from: 'cli'; readonly by: string; readonly deployed?: true }
   | { readonly from: 'builtin' }
 
 /** A resource as a manifest carries it. */

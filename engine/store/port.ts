@@ -3,6 +3,7 @@
 
 import type { JsonObject } from '../../schema/json.ts'
 import type { AuditStore } from './audit.ts'
+import type { LayerStore } from './layers.ts'
 import type { TaskStore } from './tasks.ts'
 import type { TokenStore } from './tokens.ts'
 
@@ -70,7 +71,7 @@ export interface Lease {
   readonly expiresAt: number
 }
 
-export interface Store extends TaskStore, TokenStore, AuditStore, AsyncDisposable {
+export interface Store extends LayerStore, TaskStore, TokenStore, AuditStore, AsyncDisposable {
   appendJournal(type: string, body: JsonObject): Promise<JournalEvent>
   /** Events after `after`, oldest first. `limit` 1 to 1000. */
   readJournal(after: number, limit: number): Promise<readonly JournalEvent[]>

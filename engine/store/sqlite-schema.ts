@@ -1,6 +1,7 @@
 // Tables of the embedded store. A migration is never changed once released; `user_version` counts those that ran.
 
 import type { DatabaseSync } from 'node:sqlite'
+import { layerTables } from './sqlite-layers.ts'
 
 const migrations: readonly string[] = [
   `CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL) STRICT;
@@ -29,6 +30,7 @@ const migrations: readonly string[] = [
      token TEXT, action TEXT NOT NULL, target TEXT, outcome TEXT NOT NULL, detail TEXT NOT NULL, event INTEGER, prev_hash TEXT NOT NULL,
      hash TEXT NOT NULL) STRICT;
    CREATE UNIQUE INDEX audit_by_event ON audit (event) WHERE event IS NOT NULL;`,
+  layerTables,
 ]
 
 /** The version of the tables that this build reads and writes. */

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import type { HistoryRow, JournalEvent, Lease, Mark, PlanRow } from './port.ts'
 import { createSql, type Row, within } from './sql.ts'
 import { auditReaders, auditStatements } from './sqlite-audit.ts'
+import { layerReaders, layerStatements } from './sqlite-layers.ts'
 import type { Method, SyncStore } from './sqlite-protocol.ts'
 import { createTaskStatements, taskReaders } from './sqlite-tasks.ts'
 import { pruneTokens, tokenReaders, tokenStatements } from './sqlite-tokens.ts'
@@ -24,6 +25,7 @@ export const readers: ReadonlySet<Method> = new Set<Method>([
   ...taskReaders,
   ...tokenReaders,
   ...auditReaders,
+  ...layerReaders,
 ])
 
 /** @param now gives ISO time */
@@ -143,13 +145,23 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
     getBlob: digest => optional(get('SELECT bytes FROM blob WHERE digest = ?', digest), row => row.bytes as Uint8Array), // the column is a BLOB
     prune(before) {
       changes('DELETE FROM plan WHERE created_at < ? AND expires_at < ?', before, before)
-      changes('DELETE FROM blob WHERE at < ? AND digest NOT IN (SELECT blob FROM plan)', before)
+      changes(
+        'DELETE FROM blob WHERE at < ? AND digest NOT IN (SELECT blob FROM plan) AND digest NOT IN (SELECT digest FROM layer WHERE digest IS NOT NULL)',
+        before,
+      )
       changes('DELETE FROM journal WHERE at < ?', before)
       changes('DELETE FROM claim WHERE at < ?', before)
       pruneTokens(sql, before)
+      // The last deploy of a client stays, as its sequence tells an older one that comes late.
+      changes(
+        `DELETE FROM deploy WHERE at < ? AND outcome IS NOT NULL
+           AND sequence < (SELECT max(sequence) FROM deploy AS other WHERE other.client = deploy.client)`,
+        before,
+      )
     },
 
     getSetting: key => optional(get('SELECT value FROM setting WHERE key = ?', key), row => String(row.value)),
+    ...layerStatements(sql, now),
     putSetting: (key, value) => void changes('INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)', key, value),
 
     ...tokenStatements(sql),

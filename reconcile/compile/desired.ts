@@ -1,6 +1,7 @@
 // What compilation gives: the desired state of one environment at one revision, what is wrong with it, and where each value came from.
 
 import type { Settings } from '../../engine/generation/manifest.ts'
+import type { Layer } from '../../engine/store/layers.ts'
 import type { Digest } from '../../schema/digest.ts'
 import type { Issue, Position } from '../../schema/issue.ts'
 import type { Json, JsonObject } from '../../schema/json.ts'
@@ -40,10 +41,20 @@ export interface Leaf {
     | { readonly kind: 'default' }
 }
 
+/** What the files of deploys make of a tree, resource by resource. */
+export interface Deployed {
+  /** What the tree below does not declare. */
+  readonly added: ReadonlySet<Ref>
+  /** What they add or change, each with the layer that does. */
+  readonly layered: ReadonlyMap<Ref, Layer>
+}
+
 export interface Compiled {
   /** Null where an error keeps the revision from being built. */
   readonly desired: Desired | null
   readonly issues: readonly Issue[]
+  /** Present where files of deploys lie over the tree. */
+  readonly deployed?: Deployed
   /** Per leaf, in document order; computed when asked. */
   explain(ref: Ref): readonly Leaf[] | undefined
 }

@@ -15,6 +15,8 @@ import type { Change, FieldChange } from './plan.ts'
 export interface DiffOptions {
   /** Whose resources this pass owns. Default `git`. */
   readonly origin?: 'git' | 'cli'
+  /** What only files of deploys declare: it has the origin `cli`, and a pass of `git` owns it. Default: nothing. */
+  readonly deployed?: ReadonlySet<Ref>
   readonly kinds: ReadonlyMap<KindName, Kind>
   /** False: what is no longer declared stays, as a `keep` with the reason. Default true. */
   readonly prune?: boolean
@@ -30,7 +32,7 @@ export interface Diff {
 }
 
 export function diff(desired: Desired, live: Manifest, options: DiffOptions): Diff {
-  const { origin = 'git', prune = true, kinds } = options
+  const { origin = 'git', prune = true, kinds, deployed = new Set<Ref>() } = options
   const changes: Change[] = []
   const staying: Change[] = []
   const issues: Issue[] = []
@@ -42,18 +44,35 @@ export function diff(desired: Desired, live: Manifest, options: DiffOptions): Di
       continue
     }
     met++
-    if (entry.origin.from !== origin) issues.push(conflict(resource, entry.origin))
-    if (isSame(entry.resource, resource)) kept++
-    else changes.push(compare(entry, resource, kinds.get(resource.kind)))
+    if (!isOwned(entry.origin, origin)) issues.push(conflict(resource, entry.origin))
+    const moved = origin === 'git' ? movedTo(entry.origin, deployed.has(resource.ref)) : null
+    if (isSame(entry.resource, resource) && moved === null) kept++
+    else changes.push(withReason(compare(entry, resource, kinds.get(resource.kind)), moved))
   }
   if (met < live.entries.size)
     for (const entry of live.entries.values()) {
-      if (entry.origin.from !== origin || desired.resources.has(entry.resource.ref)) continue
+      if (!isOwned(entry.origin, origin) || desired.resources.has(entry.resource.ref)) continue
       if (prune) changes.push(removal(entry, desired.environment))
       else staying.push(unpruned(entry))
     }
   changes.sort((a, b) => (a.ref < b.ref ? -1 : 1))
   return { changes: [...standsBehind(changes, desired, live, kinds), ...staying], kept: kept + staying.length, issues }
+}
+
+/** What a deploy brought belongs to the pass that compiles its file. */
+function isOwned(origin: Origin, by: 'git' | 'cli'): boolean {
+  return origin.from === 'cli' && origin.deployed === true ? by === 'git' : origin.from === by
+}
+
+/** Why the live origin is no longer the right one; null where it is. */
+function movedTo(live: Origin, isDeployed: boolean): string | null {
+  const wasDeployed = live.from === 'cli' && live.deployed === true
+  if (wasDeployed === isDeployed || (live.from !== 'git' && !wasDeployed)) return null
+  return isDeployed ? 'only a deployed file declares it' : 'the commit declares what a deploy brought'
+}
+
+function withReason(change: Change, reason: string | null): Change {
+  return reason === null ? change : { ...change, reasons: [...change.reasons, reason] }
 }
 
 function creation(resource: DesiredResource): Change {

@@ -5,6 +5,7 @@ import type { LiveState } from '../../engine/generation/engine.ts'
 import { type Delta, type Entry, type Origin, sealContext } from '../../engine/generation/manifest.ts'
 import { framePairsBetween, type Pairs } from '../../engine/generation/mark.ts'
 import type { Issue } from '../../schema/issue.ts'
+import type { Ref } from '../../schema/ref.ts'
 import type { Desired, DesiredResource } from '../compile/desired.ts'
 import { orderSteps } from './order.ts'
 import { type Change, type Hold, hasChanges, type Plan } from './plan.ts'
@@ -23,6 +24,8 @@ export interface PlanInput {
   readonly issues: readonly Issue[]
   readonly holds: readonly Hold[]
   readonly origin: Origin
+  /** Who deployed what the tree below the files of deploys does not declare. Default: there is none of it. */
+  readonly deployedBy?: (ref: Ref) => string | undefined
   readonly actor: string
   /** ISO times. */
   readonly createdAt: string
@@ -80,14 +83,17 @@ export function pairsOf({ plan, delta }: Pick<MadePlan, 'plan' | 'delta'>, live:
   return [...changes.map(change => [change.ref, change.digests[1] ?? 'absent'] as const), ...framePairsBetween(live.manifest, delta)]
 }
 
-function deltaOf({ desired, live, origin, seal }: PlanInput, steps: Plan['steps']): Delta {
+function deltaOf({ desired, live, origin, deployedBy, seal }: PlanInput, steps: Plan['steps']): Delta {
   const set = steps
     .filter(step => step.op !== 'delete')
     .map(step => desired.resources.get(step.ref))
     .filter(resource => resource !== undefined)
   return {
     revision: desired.revision,
-    set: set.map(resource => entryOf(resource, origin, seal)),
+    set: set.map(resource => {
+      const by = deployedBy?.(resource.ref)
+      return entryOf(resource, by === undefined ? origin : { from: 'cli', by, deployed: true }, seal)
+    }),
     unset: steps.filter(step => step.op === 'delete').map(step => step.ref),
     modules: [...desired.modules.values()].filter(module => !live.manifest.modules.has(module.digest)),
     settings: desired.settings,

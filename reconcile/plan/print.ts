@@ -79,7 +79,9 @@ export function holdLine(hold: Hold): string {
 }
 
 export function shortRevision(revision: string): string {
-  return revision.startsWith('worktree-') ? revision.slice(0, 16) : revision.slice(0, 10)
+  if (revision.startsWith('worktree-')) return revision.slice(0, 16)
+  const [commit = '', layers] = revision.split('+')
+  return layers === undefined ? commit.slice(0, 10) : `${commit.slice(0, 10)}+${layers.slice(0, 6)}`
 }
 
 export function placeOf(at: Position | null): string {

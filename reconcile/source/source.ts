@@ -18,6 +18,8 @@ export interface Source {
   tree(revision: Revision): Promise<Tree>
   /** Who made it; absent where revisions have no author. @throws SourceError */
   commit?(revision: Revision): Promise<Commit>
+  /** Told when the revision is what is live. */
+  accepted?(revision: Revision): Promise<void>
 }
 
 /** A working tree as a source: every look at its head is a snapshot, and the tree of the last one is what is read. */

@@ -39,7 +39,7 @@ export function treeOf(unsorted: readonly TreeFile[], contentOf: (path: string) 
   }
   const files = new Map(sorted.map(file => [file.path, file]))
   return {
-    revision: revisionOf(sorted),
+    revision: filesRevision(sorted),
     files,
     async read(paths) {
       const found = new Map<string, Uint8Array>()
@@ -49,8 +49,8 @@ export function treeOf(unsorted: readonly TreeFile[], contentOf: (path: string) 
   }
 }
 
-/** Equal files, equal revision, on every machine. */
-function revisionOf(sorted: readonly TreeFile[]): Revision {
+/** Equal files, equal revision, on every machine. `sorted` by path. */
+export function filesRevision(sorted: readonly TreeFile[]): Revision {
   const hash = createHash('sha1')
   for (const file of sorted) hash.update(`${file.blob} ${file.path}\0`)
   return revision(`worktree-${hash.digest('hex')}`)

@@ -23,6 +23,8 @@ export interface WorktreeOptions {
   readonly debounceMs?: number
   /** A folder that is never part of the estate, such as the data directory of the server that reads it. */
   readonly except?: string
+  /** How a path on the disk is written in the tree. Default: as it is. */
+  readonly nameOf?: (path: string) => string
 }
 
 export interface WorktreeSource extends AsyncDisposable {
@@ -31,6 +33,8 @@ export interface WorktreeSource extends AsyncDisposable {
   snapshot(): Promise<Tree>
   /** Calls `onChange` after saves have settled; how many files changed is for the next snapshot to find out. Returns what ends it. */
   watch(onChange: () => void): () => void
+  /** Runs `act` while no snapshot is taken, so that none sees a half of what it does. */
+  exclusively<T>(act: () => T): Promise<T>
 }
 
 export function createWorktreeSource(options: WorktreeOptions): WorktreeSource {
@@ -62,6 +66,7 @@ class Worktree implements WorktreeSource {
   readonly #budget: Budget
   readonly #debounceMs: number
   readonly #except: string | null
+  readonly #nameOf: (path: string) => string
   readonly #ignored: Ignored
   readonly #watches = new Set<Watch>()
   #cache: ReadonlyMap<string, Seen> = new Map()
@@ -69,11 +74,12 @@ class Worktree implements WorktreeSource {
   #names: ReadonlySet<string> = new Set(parts)
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor({ root, budget = defaultBudget, debounceMs = 15, except }: WorktreeOptions) {
+  constructor({ root, budget = defaultBudget, debounceMs = 15, except, nameOf = path => path }: WorktreeOptions) {
     this.root = resolve(root)
     this.#budget = budget
     this.#debounceMs = debounceMs
     this.#except = except === undefined ? null : resolve(except)
+    this.#nameOf = nameOf
     this.#ignored = new Ignored(this.root)
   }
 
@@ -81,6 +87,12 @@ class Worktree implements WorktreeSource {
     const taken = this.#turn.then(() => this.#snapshot())
     this.#turn = taken.catch(() => undefined) // told to whoever asked for it
     return taken
+  }
+
+  exclusively<T>(act: () => T): Promise<T> {
+    const done = this.#turn.then(act)
+    this.#turn = done.catch(() => undefined) // told to whoever asked for it
+    return done
   }
 
   watch(onChange: () => void): () => void {
@@ -124,11 +136,27 @@ class Worktree implements WorktreeSource {
     }
     this.#names = new Set([...names, ...parts])
     this.#cache = seen
+    const named = this.#named(seen)
     return treeOf(
-      [...seen.values()].map(one => one.file),
-      path => seen.get(path)?.content,
+      [...named].map(([path, { file }]) => ({ ...file, path })),
+      path => named.get(path)?.content,
       this.#budget,
     )
+  }
+
+  /** By the paths that the tree has. */
+  #named(seen: ReadonlyMap<string, Seen>): ReadonlyMap<string, Seen> {
+    const named = new Map<string, Seen>()
+    for (const one of seen.values()) {
+      const path = this.#nameOf(one.file.path)
+      const other = named.get(path)
+      if (other !== undefined) {
+        const why = `${printable(other.file.path)} is the same name on another system`
+        throw new SourceError('refused', `Cannot take in ${printable(one.file.path)} as ${why}`, { path })
+      }
+      named.set(path, one)
+    }
+    return named
   }
 
   /** Files at and below the names. They are watched before they are looked at, so that no save falls between. */

@@ -2,7 +2,7 @@
 
 import type { HistoryRow, Store } from '../../engine/store/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
-import { isRevision, type Revision } from '../../schema/ref.ts'
+import { commitOf, isRevision, type Revision } from '../../schema/ref.ts'
 import type { Commit } from '../source/git.ts'
 import type { Source } from '../source/source.ts'
 
@@ -16,16 +16,17 @@ const maxCommits = 25
 
 export function createHistory(store: Store, source: Source | null): History {
   const known = new Map<Revision, Commit | null>()
-  const commitOf = async (text: string | null) => {
-    if (text === null || !isRevision(text) || text.startsWith('worktree-') || !source?.commit) return null
+  const behind = async (text: string | null) => {
+    const revision = text !== null && isRevision(text) ? commitOf(text) : null
+    if (revision === null || !source?.commit) return null
     // A commit that the clone does not hold any more has no subject; that is all that is lost.
-    if (!known.has(text)) known.set(text, await source.commit(text).catch(() => null))
-    return known.get(text) ?? null
+    if (!known.has(revision)) known.set(revision, await source.commit(revision).catch(() => null))
+    return known.get(revision) ?? null
   }
   return {
     async list({ limit, before }) {
       const rows = await store.listHistory(limit, before)
-      const history = await Promise.all(rows.map(async (row, at) => rowOf(row, at < maxCommits ? await commitOf(row.revision) : null)))
+      const history = await Promise.all(rows.map(async (row, at) => rowOf(row, at < maxCommits ? await behind(row.revision) : null)))
       const last = rows.at(-1)
       return { history, next: last && rows.length === limit && last.serial > 1 ? last.serial : null }
     },

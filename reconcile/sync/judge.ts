@@ -41,7 +41,9 @@ export function holdsOf(judged: Case): readonly Hold[] {
 const rules: Readonly<Record<Hold['kind'], (judged: Case) => Hold | null>> = {
   approval: ({ policy, planId }) => (policy.auto ? null : { kind: 'approval', next: `plumb apply ${planId}` }),
   deletes: judged => {
-    const deletes = judged.changes.filter(change => change.op === 'delete' && isDeclared(change.ref, judged)).length
+    const deletes = judged.changes.filter(
+      change => change.op === 'delete' && isDeclared(change.ref, judged) && !isDeployed(change.ref, judged),
+    ).length
     if (deletes === 0) return null
     const owned = [...judged.live.manifest.entries.values()].filter(entry => entry.origin.from === judged.origin)
     const allowed = allowedDeletes(judged.policy.maxDeletes, owned.filter(entry => isDeclared(entry.resource.ref, judged)).length)
@@ -67,6 +69,12 @@ const answersFor = {
   'apply-tree': ['deletes', 'marked'],
   rollback: ['marked'],
 } as const satisfies Record<EntryPoint, readonly Hold['kind'][]> as Readonly<Record<EntryPoint, readonly Hold['kind'][]>> // widened for `includes`
+
+/** What a deploy brought goes with its file, and counts as little. */
+function isDeployed(ref: Change['ref'], { live }: Case): boolean {
+  const origin = live.manifest.entries.get(ref)?.origin
+  return origin?.from === 'cli' && origin.deployed === true
+}
 
 /** Declared in YAML; services come and go with their files and do not count. */
 function isDeclared(ref: Change['ref'], { kinds }: Case): boolean {

@@ -7,7 +7,7 @@ import type { Manifest } from '../../engine/generation/manifest.ts'
 import type { PlanRow, Store } from '../../engine/store/port.ts'
 import { hasErrors, type Issue } from '../../schema/issue.ts'
 import type { JsonObject } from '../../schema/json.ts'
-import { isRevision, parseRef, type Ref } from '../../schema/ref.ts'
+import { commitOf, isRevision, parseRef, type Ref } from '../../schema/ref.ts'
 import type { Compiled } from '../compile/desired.ts'
 import { markdownPlan } from '../plan/markdown.ts'
 import { type Plan, storedPlan } from '../plan/plan.ts'
@@ -36,6 +36,8 @@ export interface OperationsOptions {
   readonly sync: Sync | null
   /** Besides those of the sync; none where absent. */
   readonly conditions?: () => readonly Condition[]
+  /** `{ layers, superseded }`: files of deploys, and those that gave way to a commit. Default: there are none. */
+  readonly deployed?: () => Promise<JsonObject>
   /** Text of environment.d.ts. */
   readonly renderTypes: (live: Manifest) => Promise<string>
   /** Type check of an uploaded tree's services, for `validate --types`. */
@@ -46,6 +48,7 @@ export function createOperations(options: OperationsOptions): Operations {
   const { environment, engine, store, clock, choke, compile, source, sync } = options
   const history = createHistory(store, source)
   const live = () => engine.live().manifest
+  const layerOf = (ref: Ref) => sync?.compiled()?.deployed?.layered.get(ref)
   // What was done by hand changes what the source is measured against; nobody waits for the pass, and it never rejects.
   const lookAgain = (actor: Actor) => void sync?.run({ actor: actor.name })
   return {
@@ -62,6 +65,7 @@ export function createOperations(options: OperationsOptions): Operations {
         lastSync: last ? describe(last) : null,
         holds: last?.kind === 'held' ? last.holds : [],
         marks: await store.listMarks(),
+        ...(options.deployed ? { deployed: await options.deployed() } : {}),
       })
     },
     async plan({ revision, files }, actor) {
@@ -110,10 +114,10 @@ export function createOperations(options: OperationsOptions): Operations {
       return plain({ ok: !hasErrors(issues), issues, resources: compiled.desired?.resources.size ?? 0 })
     },
     async listResources(page) {
-      return resourcesOf(live(), page)
+      return resourcesOf(live(), page, layerOf)
     },
     async getResource(ref) {
-      const found = resourceOf(live(), refOf(ref))
+      const found = resourceOf(live(), refOf(ref), layerOf)
       if (found === undefined) throw notLive(ref)
       return found
     },
@@ -206,7 +210,7 @@ function treeOf(files: readonly Upload[]): Tree {
 
 async function sourceTree(source: Source | null, wanted: string | undefined): Promise<Tree> {
   if (source === null) throw new Refusal(409, 'NO_SOURCE', 'Cannot plan as this server follows no source; plumb plan DIR uploads a tree')
-  if (wanted !== undefined && (!isRevision(wanted) || wanted.startsWith('worktree-'))) {
+  if (wanted !== undefined && (!isRevision(wanted) || commitOf(wanted) !== wanted)) {
     throw new Refusal(400, 'INVALID_VALUE', 'Cannot plan the revision as it is not a full commit id')
   }
   if (wanted !== undefined && source.ref === null)

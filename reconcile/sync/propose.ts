@@ -77,7 +77,16 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
   // Where git decides, a plan of an upload is a look at what a commit of it would change.
   const origin = uploaded && acceptsUploads(live, options) ? 'cli' : 'git'
   const policy = policyInForce(options.judge, live.manifest.settings, desired.settings)
-  const { changes, kept, issues: conflicts } = diff(desired, live.manifest, { origin, kinds: options.kinds, prune: policy.prune })
+  const {
+    changes,
+    kept,
+    issues: conflicts,
+  } = diff(desired, live.manifest, {
+    origin,
+    kinds: options.kinds,
+    prune: policy.prune,
+    ...(compiled.deployed ? { deployed: compiled.deployed.added } : {}),
+  })
   failpoint('diff.done')
   const issues = [...compiled.issues, ...conflicts, ...mismatches(desired, options), ...loosenings(desired, live, options)]
   if (hasErrors(issues)) return refused(issues)
@@ -106,6 +115,7 @@ async function propose(proposed: Proposed, options: ProposeOptions): Promise<Pro
     issues,
     holds,
     origin: originOf(origin, desired, actor),
+    deployedBy: ref => (compiled.deployed?.added.has(ref) ? (compiled.deployed.layered.get(ref)?.by ?? actor) : undefined),
     actor,
     createdAt: new Date(now).toISOString(),
     expiresAt: new Date(now + planLifeMs).toISOString(),

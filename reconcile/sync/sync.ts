@@ -32,7 +32,7 @@ export interface SyncOptions {
 
 export interface Sync {
   /** Runs a pass that begins after this call. `force` looks again at what is unchanged. Never rejects. */
-  run(pass: { readonly actor: string; readonly force?: boolean }): Promise<SyncOutcome>
+  run(pass: { readonly actor: string; readonly force?: boolean; readonly reason?: string }): Promise<SyncOutcome>
   /** The end of the last pass that found something to look at; null before the first. */
   last(): (SyncOutcome & { readonly at: string }) | null
   conditions(): readonly Condition[]
@@ -83,6 +83,8 @@ export function createSync(options: SyncOptions): Sync {
 interface Pass {
   readonly actor: string
   readonly force?: boolean
+  /** What the history says; default `sync`. */
+  readonly reason?: string
 }
 
 interface Turns {
@@ -186,6 +188,7 @@ async function look(attempt: Attempt): Promise<SyncOutcome> {
     if (outcome.kind === 'refused' && !outcome.isFinal) remember(attempt, null, null)
     // After an apply the serial is another one, and the key with it.
     else remember(attempt, outcome.kind === 'live' && outcome.revision ? await keyOf(outcome.revision, options) : attempt.key, outcome)
+    if (outcome.kind === 'live' || outcome.kind === 'nothing') await options.source.accepted?.(attempt.revision ?? head)
     return outcome
   }
 }
@@ -210,7 +213,7 @@ async function advance(head: Revision, attempt: Attempt): Promise<SyncOutcome> {
   failpoint('tree.read')
   const compiled = await timed('compile', attempt, () => options.compile(tree))
   if (compiled.desired !== null) state.compiled = compiled
-  const proposed = { compiled, entry: 'sync', actor: pass.actor, reason: 'sync' } as const
+  const proposed = { compiled, entry: 'sync', actor: pass.actor, reason: pass.reason ?? 'sync' } as const
   const proposal = await timed('plan', attempt, () => options.choke.propose(proposed))
   return carryOut(proposal, attempt)
 }

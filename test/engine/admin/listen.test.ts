@@ -127,6 +127,7 @@ async function listenIn(dataDir: string) {
     environment: 'dev',
     version: '0',
     operations: {} as never, // only /healthz is asked
+    deploys: {} as never, // likewise
     events: { subscribe: () => () => undefined },
     journal: { readJournal: async () => [] },
     tokens: {} as never, // nobody presents one

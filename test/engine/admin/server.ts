@@ -5,7 +5,7 @@ import { request } from 'undici'
 import type { Log } from '../../../adapters/port.ts'
 import { type AdminOptions, createAdminApp } from '../../../engine/admin/app.ts'
 import { listenAdmin } from '../../../engine/admin/listen.ts'
-import { type Actor, type Events, type Operations, Refusal } from '../../../engine/admin/port.ts'
+import { type Actor, type Events, Refusal } from '../../../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../../../engine/admin/tokens.ts'
 import type { JournalEvent, Store } from '../../../engine/store/port.ts'
 import { openSqliteStore } from '../../../engine/store/sqlite.ts'
@@ -46,6 +46,7 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     environment: 'dev',
     version: '1.2.3',
     operations: recording(asked),
+    deploys: recording(asked),
     events,
     journal: events,
     tokens,
@@ -103,8 +104,8 @@ export async function call(
   return { status: answer.statusCode, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
 }
 
-function recording(asked: Asked[]): Operations {
-  return new Proxy({} as Operations, {
+function recording<Port extends object>(asked: Asked[]): Port {
+  return new Proxy({} as Port, {
     get:
       (_, operation: string) =>
       async (...args: unknown[]) => {
