@@ -23,31 +23,38 @@ const invoke = (shop: App, name: string, payload: unknown): Promise<unknown> => 
 const app = (options: AppOptions = {}) => startApp({ estate: estate.path, ...options })
 const order = { json: { sku: 'ab', quantity: 2 }, as: 'shop' }
 
-test('a request goes through security, validation and the service, and what goes out is there to be looked at', async () => {
-  await using shop = await app()
-  shop.rest('CRM').reply({ method: 'POST', path: '/items/{sku}/take', body: { quantity: 2 }, json: { left: 3 } })
-  shop.sql('Billing').on('insert into orders', [{ id: 7 }])
+test(
+  'a request goes through security, validation and the service, and what goes out is there to be looked at',
+  async () => {
+    await using shop = await app()
+    shop.rest('CRM').reply({ method: 'POST', path: '/items/{sku}/take', body: { quantity: 2 }, json: { left: 3 } })
+    shop.sql('Billing').on('insert into orders', [{ id: 7 }])
 
-  const placed = await shop.request('POST', '/orders', order)
-  assert.deepEqual([placed.status, placed.json, placed.channel], [200, { id: 7, left: 3 }, 'channel_rest/order'])
-  const [taken] = shop.rest('CRM').calls
-  assert.deepEqual([taken?.method, taken?.path, taken?.body], ['POST', '/api/items/ab/take', { quantity: 2 }])
-  assert.equal(taken?.headers.authorization, 'Bearer test-stock')
-  assert.deepEqual(
-    shop.sql('Billing').calls.map(({ text }) => text.split(' ')[0]),
-    ['BEGIN', 'INSERT', 'COMMIT'],
-  )
-  assert.deepEqual(shop.redis('default').calls, [{ connection: 'default', command: 'set', args: ['order:7', 'open', 'EX', '60'] }])
-  assert.equal(shop.calls().length, 5)
-  assert.deepEqual(
-    shop.logs.filter(({ message }) => message === 'Placed').map(({ fields }) => fields.id),
-    [7],
-  )
+    const placed = await shop.request('POST', '/orders', order)
+    assert.deepEqual([placed.status, placed.json, placed.channel], [200, { id: 7, left: 3 }, 'channel_rest/order'])
+    const [taken] = shop.rest('CRM').calls
+    assert.deepEqual([taken?.method, taken?.path, taken?.body], ['POST', '/api/items/ab/take', { quantity: 2 }])
+    assert.equal(taken?.headers.authorization, 'Bearer test-stock')
+    assert.deepEqual(
+      shop.sql('Billing').calls.map(({ text }) => text.split(' ')[0]),
+      ['BEGIN', 'INSERT', 'COMMIT'],
+    )
+    assert.deepEqual(shop.redis('default').calls, [{ connection: 'default', command: 'set', args: ['order:7', 'open', 'EX', '60'] }])
+    assert.equal(shop.calls().length, 5)
+    assert.deepEqual(
+      shop.logs.filter(({ message }) => message === 'Placed').map(({ fields }) => fields.id),
+      [7],
+    )
 
-  assert.equal((await shop.request('POST', '/orders', { json: order.json })).status, 401)
-  assert.equal((await shop.request('POST', '/orders', { ...order, json: { sku: 'ab', quantity: 0 } })).json.errors[0].pointer, '/quantity')
-  assert.deepEqual([(await shop.request('GET', '/nowhere')).status, (await shop.request('GET', '/nowhere')).channel], [404, null])
-}, compilingMs)
+    assert.equal((await shop.request('POST', '/orders', { json: order.json })).status, 401)
+    assert.equal(
+      (await shop.request('POST', '/orders', { ...order, json: { sku: 'ab', quantity: 0 } })).json.errors[0].pointer,
+      '/quantity',
+    )
+    assert.deepEqual([(await shop.request('GET', '/nowhere')).status, (await shop.request('GET', '/nowhere')).channel], [404, null])
+  },
+  compilingMs,
+)
 
 test('a call that no test declares an answer for rejects the request, though the service swallows its failure', async () => {
   await using shop = await app()
@@ -154,27 +161,35 @@ test('secrets and variables may be given; a name that is no security is told wit
   await assert.rejects(shop.request('POST', '/orders', { ...order, as: 'shp' }), /did you mean "shop"\?/)
 })
 
-test('an estate with errors is refused with their places', async () => {
-  await using broken = await kitEstate({ 'environments/dev/more.yaml': 'sql:\n  - { name: X, typ: postgresql }\n' })
-  await assert.rejects(startApp({ estate: broken.path }), {
-    name: 'EstateError',
-    message: /environments\/dev\/more\.yaml:2:\d+: UNKNOWN_FIELD: .*did you mean "type"\?/,
-  })
-}, compilingMs)
+test(
+  'an estate with errors is refused with their places',
+  async () => {
+    await using broken = await kitEstate({ 'environments/dev/more.yaml': 'sql:\n  - { name: X, typ: postgresql }\n' })
+    await assert.rejects(startApp({ estate: broken.path }), {
+      name: 'EstateError',
+      message: /environments\/dev\/more\.yaml:2:\d+: UNKNOWN_FIELD: .*did you mean "type"\?/,
+    })
+  },
+  compilingMs,
+)
 
-test('what was compiled is kept until a file of the estate changes, which a test file does not', async () => {
-  await using own = await kitEstate()
-  const status = async () => {
-    await using shop = await startApp({ estate: own.path, clock: 0 })
-    return (await shop.request('GET', '/orders/1')).json.at
-  }
-  assert.equal(await status(), '1970-01-01T00:00:00.000Z')
-  const file = join(own.path, 'services/order.ts')
-  await writeFile(join(own.path, 'services/order.test.ts'), 'no code at all')
-  assert.equal(await status(), '1970-01-01T00:00:00.000Z')
-  await writeFile(file, (await readFile(file, 'utf8')).replace('new Date().toISOString()', "'now'"))
-  assert.equal(await status(), 'now')
-}, compilingMs)
+test(
+  'what was compiled is kept until a file of the estate changes, which a test file does not',
+  async () => {
+    await using own = await kitEstate()
+    const status = async () => {
+      await using shop = await startApp({ estate: own.path, clock: 0 })
+      return (await shop.request('GET', '/orders/1')).json.at
+    }
+    assert.equal(await status(), '1970-01-01T00:00:00.000Z')
+    const file = join(own.path, 'services/order.ts')
+    await writeFile(join(own.path, 'services/order.test.ts'), 'no code at all')
+    assert.equal(await status(), '1970-01-01T00:00:00.000Z')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('new Date().toISOString()', "'now'"))
+    assert.equal(await status(), 'now')
+  },
+  compilingMs,
+)
 
 test('what a far end answered is recorded without secrets, and replayed without the far end', async () => {
   const seen: (string | undefined)[] = []
