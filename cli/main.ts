@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   history: async () => (await import('./history.ts')).historyCommand(),
   rollback: async () => (await import('./rollback.ts')).rollbackCommand(),
   invoke: async () => (await import('./invoke.ts')).invokeCommand(),
+  queue: async () => (await import('./queue.ts')).queueCommand(),
   ping: async () => (await import('./ping.ts')).pingCommand(),
   token: async () => (await import('./token.ts')).tokenCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),

@@ -8,8 +8,8 @@ import { feedAudit } from '../engine/admin/audit-feed.ts'
 import { listenAdmin } from '../engine/admin/listen.ts'
 import type { Events } from '../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../engine/admin/tokens.ts'
-import type { Engine } from '../engine/generation/engine.ts'
 import { createClientAddresses } from '../engine/plane/client-address.ts'
+import type { ProcessEngine } from '../engine/process/control.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { Certificates } from '../engine/tls/certificates.ts'
 import { isLoopback } from '../schema/network.ts'
@@ -25,7 +25,7 @@ export interface OperateOptions {
   readonly config: ControlConfig
   readonly store: Store
   readonly events: Events
-  readonly engine: Engine
+  readonly engine: ProcessEngine
   readonly certificates: Certificates
   readonly sealKey: SealKey | null
   readonly libraries: Libraries
@@ -53,6 +53,7 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     version: version(),
     operations: following.operations,
     deploys: following.deploys,
+    work: { ...engine.queue.tasks, counts: () => ({ ...engine.queue.snapshot() }) },
     events,
     journal: store,
     tokens,

@@ -73,6 +73,13 @@ const tellings: Readonly<Record<string, Telling>> = {
   'token.revoked': { level: 'info', message: 'A token was revoked' },
   'token.migrated': { level: 'warn', message: 'The token of before has an id now, and expires' },
   'marks.cleared': { level: 'info', message: 'What was judged bad may be tried again' },
+  'task.dead': {
+    level: 'warn',
+    message: 'An asynchronous call has used up its attempts, or can never pass: it is a dead letter',
+    say: body => `Dead letter: ${body.service} after attempt ${body.attempts}: ${body.reason}; plumb queue show ${body.id}`,
+  },
+  'task.resubmitted': { level: 'info', message: 'Somebody resubmitted dead letters' },
+  'task.discarded': { level: 'info', message: 'Somebody discarded an asynchronous call' },
   'worker.gone': { level: 'info', message: 'A worker is gone' },
   'worker.blamed': {
     level: 'warn',
@@ -96,6 +103,7 @@ const tellings: Readonly<Record<string, Telling>> = {
 const fields = [
   ...['revision', 'serial', 'generation', 'failed', 'from', 'to', 'summary', 'elapsedMs', 'failedAt', 'plan', 'holds', 'mark', 'cleared'],
   ...['dropped', 'code', 'fault', 'issueCount', 'ref', 'worker', 'pid', 'kills', 'id', 'name', 'role', 'expiresAt', 'actor', 'reason'],
+  ...['service', 'cid', 'attempts', 'status', 'count'],
 ]
 /** Of a list; the journal has the others. */
 const maxTold = 5

@@ -18,12 +18,14 @@ import { createRecorder } from './recorder.ts'
 import { type Call, pathParameters, type Row, type RowSurroundings } from './route.ts'
 import { rows as allRows } from './routes.ts'
 import type { Tokens } from './tokens.ts'
+import type { WorkOperations } from './work.ts'
 
 export interface AdminOptions {
   readonly environment: string
   readonly version: string
   readonly operations: Operations
   readonly deploys: DeployOperations
+  readonly work: WorkOperations
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>

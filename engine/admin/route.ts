@@ -8,6 +8,7 @@ import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
 import type { Scope } from './scope.ts'
 import type { Tokens } from './tokens.ts'
+import type { WorkOperations } from './work.ts'
 
 /** What a row is called with, checked against its schemas. */
 export interface Call {
@@ -58,6 +59,7 @@ export interface RowSurroundings {
   readonly tokens: Tokens
   readonly audit: Pick<Store, 'readAudit'>
   readonly deploys: DeployOperations
+  readonly work: WorkOperations
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>

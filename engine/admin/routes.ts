@@ -7,6 +7,7 @@ import { openEventStream } from './event-stream.ts'
 import { Refusal, type Upload } from './port.ts'
 import { type Call, environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
 import { rows as tokenRows } from './token-routes.ts'
+import { rows as workRows } from './work-routes.ts'
 
 const maxUploadBytes = 32_000_000
 
@@ -328,6 +329,7 @@ export const rows: readonly Row[] = [
   ...tokenRows,
   ...auditRows,
   ...deployRows,
+  ...workRows,
 ]
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */

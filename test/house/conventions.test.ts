@@ -56,6 +56,8 @@ const namesItsKind: Readonly<Record<string, readonly string[]>> = {
   // Client methods of `ctx`, some of which bear the name of their kind.
   'cli/kit/app.ts': ['redis', 'sql'],
   'cli/kit/test-api.ts': ['redis', 'sql'],
+  // A field of an event.
+  'cli/tell.ts': ['service'],
   // A field of a request.
   'engine/admin/routes.ts': ['service'],
   'engine/plane/channel.ts': ['channel_rest', 'groups', 'security', 'service'],
@@ -63,6 +65,7 @@ const namesItsKind: Readonly<Record<string, readonly string[]>> = {
   'engine/service/callee.ts': ['service'],
   'engine/service/runtime.ts': ['service'],
   // A field of a task.
+  'engine/admin/work-routes.ts': ['service'],
   'engine/store/tasks.ts': ['service'],
   'engine/work/queue.ts': ['service'],
   'reconcile/compile/service-resources.ts': ['service'],

@@ -126,6 +126,7 @@ async function listenIn(dataDir: string) {
   const app = createAdminApp({
     environment: 'dev',
     version: '0',
+    work: {} as never, // nothing asks it
     operations: {} as never, // only /healthz is asked
     deploys: {} as never, // likewise
     events: { subscribe: () => () => undefined },

@@ -7,6 +7,7 @@ import { type AdminOptions, createAdminApp } from '../../../engine/admin/app.ts'
 import { listenAdmin } from '../../../engine/admin/listen.ts'
 import { type Actor, type Events, Refusal } from '../../../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../../../engine/admin/tokens.ts'
+import type { WorkOperations } from '../../../engine/admin/work.ts'
 import type { JournalEvent, Store } from '../../../engine/store/port.ts'
 import { openSqliteStore } from '../../../engine/store/sqlite.ts'
 import type { JsonObject } from '../../../schema/json.ts'
@@ -47,6 +48,7 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     version: '1.2.3',
     operations: recording(asked),
     deploys: recording(asked),
+    work: recordedWork(asked),
     events,
     journal: events,
     tokens,
@@ -118,6 +120,28 @@ function recording<Port extends object>(asked: Asked[]): Port {
         return { operation }
       },
   }) // answers every operation of the port alike
+}
+
+/** A task of each state, by the name of the state. */
+function recordedWork(asked: Asked[]): WorkOperations {
+  const note = (operation: string, ...args: unknown[]) => void asked.push({ operation, args })
+  const task = { seq: 7, id: 'dead', state: 'dead' as const }
+  return {
+    async list(page) {
+      note('list', page)
+      return page.limit === 1 ? [task] : []
+    },
+    get: async id => (id === 'ready' || id === 'running' || id === 'dead' ? { id, state: id, payload: { to: 'Jane' } } : undefined),
+    async resubmit(which, actor) {
+      note('resubmit', which, actor)
+      return which.id === undefined ? 3 : which.id === 'dead' ? 1 : 0
+    },
+    async discard(id, actor) {
+      note('discard', id, actor)
+      return id === 'dead' || id === 'ready'
+    },
+    counts: () => ({ ready: 1, running: 2, dead: 3 }),
+  }
 }
 
 /** A journal in memory, and the subscription to it. */
