@@ -3,10 +3,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cpuTimeMs } from './cpu-time.ts'
 import type { Refusal } from './document.ts'
 
 export interface ParserOptions {
-  /** Longest time one file may take; then its process is killed and the file is refused. Default 2000. */
+  /** Most processor time one file may take; then its process is killed and the file is refused. Default 2000. */
   readonly deadlineMs?: number
 }
 
@@ -106,7 +107,8 @@ export class Parser {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     const busy = this.#running.length > 0
-    if (busy) this.#timer = setTimeout(() => this.#expire(), this.#deadlineMs + (this.#hasAnswered ? 0 : startMs))
+    const limitMs = this.#deadlineMs + (this.#hasAnswered ? 0 : startMs)
+    if (busy) this.#expireAfter(limitMs, { limitMs, since: performance.now(), cpuMs: this.#cpuTime() })
     if (busy) {
       this.#child?.ref()
       this.#child?.channel?.ref()
@@ -114,6 +116,22 @@ export class Parser {
       this.#child?.unref()
       this.#child?.channel?.unref()
     }
+  }
+
+  /** A process that was not let to work goes on, up to a point. */
+  #expireAfter(ms: number, work: { readonly limitMs: number; readonly since: number; readonly cpuMs: number | null }): void {
+    this.#timer = setTimeout(() => {
+      const cpuMs = this.#cpuTime()
+      // Where nothing is known, what counts is the clock on the wall.
+      const workedMs = cpuMs === null || work.cpuMs === null ? work.limitMs : cpuMs - work.cpuMs
+      const isHeldUp = workedMs < work.limitMs && performance.now() - work.since < work.limitMs * patience
+      if (isHeldUp) this.#expireAfter(Math.max(work.limitMs - workedMs, leastMs), work)
+      else this.#expire()
+    }, ms)
+  }
+
+  #cpuTime(): number | null {
+    return this.#child?.pid === undefined ? null : cpuTimeMs(this.#child.pid)
   }
 
   #expire(): void {
@@ -142,6 +160,9 @@ export class Parser {
 const inFlight = 4
 // A new process needs this long before it reads its first file, even on a busy machine.
 const startMs = 3000
+/** So many times its limit a process may sit there without working: then it is stuck, whatever holds it. */
+const patience = 10
+const leastMs = 50
 
 const childFile = fileURLToPath(new URL(`./parse-child${extname(import.meta.url)}`, import.meta.url))
 

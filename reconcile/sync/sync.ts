@@ -277,7 +277,11 @@ async function tell(outcome: SyncOutcome, attempt: Attempt): Promise<void> {
   state.last = { ...outcome, at: new Date(now).toISOString() }
   const said = digestOfOutcome(outcome)
   if (said === state.told) return
-  await options.store.appendJournal(eventOf(outcome), { actor: attempt.pass.actor, ...describeBriefly(outcome), elapsedMs: now - startedAt })
+  await options.store.appendJournal(eventOf(outcome), {
+    actor: attempt.pass.actor,
+    ...describeBriefly(outcome),
+    elapsedMs: now - startedAt,
+  })
   state.told = said
 }
 

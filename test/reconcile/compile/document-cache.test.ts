@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { test } from 'vitest'
 import type { Parsed } from '../../../reconcile/compile/document.ts'
 import { DocumentCache } from '../../../reconcile/compile/document-cache.ts'
@@ -97,4 +99,19 @@ test('a file that takes too long is refused, the others are parsed, and the refu
   assert.deepEqual((await parse(cache, { a: 'x: 1' })).reads, [])
   await cache[Symbol.asyncDispose]()
   assert.equal((await readdir(directory.path)).length, 3)
+})
+
+test('a file whose parser is not let to work for a while is parsed once it is', async () => {
+  await using cache = new DocumentCache({ directory: null, deadlineMs: 300 })
+  await parse(cache, { warm: 'x: 0' })
+  const children = execFileSync('pgrep', ['-P', String(process.pid), '-x', 'plumb parse'])
+    .toString()
+    .trim()
+    .split('\n')
+    .map(Number)
+  for (const pid of children) process.kill(pid, 'SIGSTOP')
+  const parsing = parse(cache, { a: 'x: 1' })
+  await setTimeout(900)
+  for (const pid of children) process.kill(pid, 'SIGCONT')
+  assert.deepEqual(contentOf((await parsing).parsed.get('a')), { x: 1 })
 })
