@@ -46,6 +46,7 @@ import type {
   RestDouble,
   SqlDouble,
 } from './test-api.ts'
+import { createWork, type Work } from './work.ts'
 
 export async function startApp(options: AppOptions): Promise<App> {
   const root = estateRoot(options.estate ?? '.')
@@ -84,6 +85,7 @@ class TestApp implements App {
   readonly #instances = new Instances()
   readonly #recorder: Recorder | null
   readonly #doubles: ReadonlyMap<string, Doubles>
+  readonly #work: Work
   readonly #runtime: ServiceRuntime
   readonly #plane: Plane
   #live: BuiltGeneration | null = null
@@ -98,12 +100,14 @@ class TestApp implements App {
     this.#recorder = settings.record === undefined ? null : new Recorder(resolve(root, settings.record), secrets)
     const surroundings = { outgoing: this.#outgoing, clock: this.#time.clock, recorder: this.#recorder }
     this.#doubles = createDoubles(settings.kinds.keys(), surroundings)
+    this.#work = createWork(this.#time.clock, (call, delivery) => invokeService(this.#live, call, delivery))
     const modules = new Map(estate.modules.map(module => [module.digest, module]))
     this.#runtime = createServiceRuntime({
       moduleOf: digest => modules.get(digest),
       dependencies: () => estate.librariesFolder,
       fileName: path => resolve(root, path),
       clients: settings.kinds,
+      submit: call => this.#work.submit(call),
       log: this.#log,
       time: this.#time.service,
     })
@@ -167,6 +171,15 @@ class TestApp implements App {
     const told = status < 500 ? null : this.#log.lastError(logged)
     const message = `Service "${name}" failed with ${status}: ${String(problem.detail ?? problem.title)}${told === null ? '' : `\n  ${told}`}`
     throw Object.assign(new Error(message), { name: 'InvocationFailed', status, problem }) satisfies InvocationFailed
+  }
+
+  async idle(): Promise<void> {
+    await this.#work.idle()
+    this.#outgoing.throwUnexpected()
+  }
+
+  queued() {
+    return this.#work.list()
   }
 
   rest(name: string): RestDouble {

@@ -38,6 +38,10 @@ export interface App extends AsyncDisposable {
   redis(name: ConnectionName<'redis'>): RedisDouble
   /** The stand-in of a connection of another method of `ctx`. */
   client(method: string, name: string): ClientDouble
+  /** Carries out asynchronous calls that are due, one after the other, with those that they make. Rejects where a connection was called unexpectedly. */
+  idle(): Promise<void>
+  /** Asynchronous calls that wait, or that failed for good, in the order they were made. */
+  queued(): readonly QueuedCall[]
   /** What went out, in order; of one connection where it is named. */
   calls(connection?: string): readonly OutgoingCall[]
   /** What services and the server logged. */
@@ -84,6 +88,18 @@ export interface TestClock {
   now(): number
   /** Moves time on by `2h`, `30s` or milliseconds: timers of services fire in order. Rejects where time runs. */
   advance(by: string | number): Promise<void>
+}
+
+export interface QueuedCall {
+  readonly service: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests read fields of it
+  readonly payload: any
+  /** ISO 8601. */
+  readonly dueAt: string
+  /** How often it was tried. */
+  readonly attempts: number
+  /** Why it is not tried again; null while it waits. */
+  readonly failure: string | null
 }
 
 export interface LogLine {

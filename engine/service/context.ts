@@ -32,6 +32,8 @@ export interface ContextOptions extends Pick<ServiceLogOptions, 'log'> {
   readonly clients: ReadonlyMap<string, readonly KindName[]>
   /** Where calls go that are made later. */
   readonly submit: Submit
+  /** Milliseconds since 1970. */
+  readonly now: () => number
 }
 
 /** The service a context is made for. */
@@ -98,11 +100,15 @@ class UnitContext {
   }
 
   get invokeAsync(): (name: string, payload: unknown, options?: AsyncOptions) => Promise<Accepted> {
-    return (name, payload, options) => invokeAsync({ unit: this.#unit, submit: this.#options.submit, name, payload }, options)
+    return (name, payload, options) =>
+      invokeAsync({ unit: this.#unit, submit: this.#options.submit, now: this.#options.now, name, payload }, options)
   }
 
   get schedule(): { once(name: string, payload: unknown, when: When): Promise<Accepted> } {
-    return { once: (name, payload, when) => scheduleOnce({ unit: this.#unit, submit: this.#options.submit, name, payload }, when) }
+    return {
+      once: (name, payload, when) =>
+        scheduleOnce({ unit: this.#unit, submit: this.#options.submit, now: this.#options.now, name, payload }, when),
+    }
   }
 }
 

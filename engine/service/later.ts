@@ -35,17 +35,22 @@ const longestDelayMs = 3_660 * 24 * 3_600_000
 interface Later {
   readonly unit: Unit
   readonly submit: Submit
+  /** Milliseconds since 1970. */
+  readonly now: () => number
   readonly name: string
   readonly payload: unknown
 }
 
 export function invokeAsync(later: Later, options: AsyncOptions = {}): Promise<Accepted> {
   const { delay } = options
-  return submitted(later, options, () => (delay === undefined ? Date.now() : Date.now() + within('delay', delay, longestDelayMs)))
+  const { now } = later
+  return submitted(later, options, () => (delay === undefined ? now() : now() + within('delay', delay, longestDelayMs)))
 }
 
 export function scheduleOnce(later: Later, when: When): Promise<Accepted> {
-  return submitted(later, when, () => (when.at === undefined ? Date.now() + within('after', when.after, longestDelayMs) : timeOf(when.at)))
+  return submitted(later, when, () =>
+    when.at === undefined ? later.now() + within('after', when.after, longestDelayMs) : timeOf(when.at, later.now()),
+  )
 }
 
 async function submitted(
@@ -89,8 +94,8 @@ function within(what: string, duration: Duration, longestMs: number): number {
 }
 
 /** A time that has passed is now. */
-function timeOf(at: Date | string): number {
+function timeOf(at: Date | string, now: number): number {
   const ms = typeof at === 'string' ? Date.parse(at) : at.getTime()
-  if (Number.isFinite(ms) && ms - Date.now() <= longestDelayMs) return ms
+  if (Number.isFinite(ms) && ms - now <= longestDelayMs) return ms
   throw new RangeError(`Cannot use at as it is "${String(at)}": a Date, or an ISO time such as "2026-01-31T08:00:00Z", is accepted`)
 }

@@ -65,7 +65,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
     },
     onPrint: (path, level, text) => log[level](placeOf(path), text),
   })
-  const makeContext = createContexts({ log, clients, submit: options.submit ?? noQueue })
+  const makeContext = createContexts({ log, clients, submit: options.submit ?? noQueue, now: () => (options.time?.Date ?? Date).now() })
   const models = createModels()
   const byPath = new Map<string, Set<ServiceInstance>>()
 

@@ -3,19 +3,21 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, test } from 'vitest'
+import { afterAll, beforeAll, test, vi } from 'vitest'
 import { startApp } from '../../../cli/kit/app.ts'
 import type { App, AppOptions } from '../../../cli/kit/test-api.ts'
 import { kitEstate } from './estate.ts'
 
-let estate: Awaited<ReturnType<typeof kitEstate>>
+// A compilation from nothing starts two processes.
+vi.setConfig({ testTimeout: 120_000 })
 
-/** Two compilations from nothing, each with a compiler of its own. */
-const compilingMs = 120_000
+let estate: Awaited<ReturnType<typeof kitEstate>>
 
 beforeAll(async () => {
   estate = await kitEstate()
-})
+  // Whoever comes after finds what it is compiled to.
+  await using _ = await app()
+}, 120_000)
 afterAll(() => estate[Symbol.asyncDispose]())
 
 /** The names of the sample estate are known to the types, those of this one are not. */
@@ -23,38 +25,31 @@ const invoke = (shop: App, name: string, payload: unknown): Promise<unknown> => 
 const app = (options: AppOptions = {}) => startApp({ estate: estate.path, ...options })
 const order = { json: { sku: 'ab', quantity: 2 }, as: 'shop' }
 
-test(
-  'a request goes through security, validation and the service, and what goes out is there to be looked at',
-  async () => {
-    await using shop = await app()
-    shop.rest('CRM').reply({ method: 'POST', path: '/items/{sku}/take', body: { quantity: 2 }, json: { left: 3 } })
-    shop.sql('Billing').on('insert into orders', [{ id: 7 }])
+test('a request goes through security, validation and the service, and what goes out is there to be looked at', async () => {
+  await using shop = await app()
+  shop.rest('CRM').reply({ method: 'POST', path: '/items/{sku}/take', body: { quantity: 2 }, json: { left: 3 } })
+  shop.sql('Billing').on('insert into orders', [{ id: 7 }])
 
-    const placed = await shop.request('POST', '/orders', order)
-    assert.deepEqual([placed.status, placed.json, placed.channel], [200, { id: 7, left: 3 }, 'channel_rest/order'])
-    const [taken] = shop.rest('CRM').calls
-    assert.deepEqual([taken?.method, taken?.path, taken?.body], ['POST', '/api/items/ab/take', { quantity: 2 }])
-    assert.equal(taken?.headers.authorization, 'Bearer test-stock')
-    assert.deepEqual(
-      shop.sql('Billing').calls.map(({ text }) => text.split(' ')[0]),
-      ['BEGIN', 'INSERT', 'COMMIT'],
-    )
-    assert.deepEqual(shop.redis('default').calls, [{ connection: 'default', command: 'set', args: ['order:7', 'open', 'EX', '60'] }])
-    assert.equal(shop.calls().length, 5)
-    assert.deepEqual(
-      shop.logs.filter(({ message }) => message === 'Placed').map(({ fields }) => fields.id),
-      [7],
-    )
+  const placed = await shop.request('POST', '/orders', order)
+  assert.deepEqual([placed.status, placed.json, placed.channel], [200, { id: 7, left: 3 }, 'channel_rest/order'])
+  const [taken] = shop.rest('CRM').calls
+  assert.deepEqual([taken?.method, taken?.path, taken?.body], ['POST', '/api/items/ab/take', { quantity: 2 }])
+  assert.equal(taken?.headers.authorization, 'Bearer test-stock')
+  assert.deepEqual(
+    shop.sql('Billing').calls.map(({ text }) => text.split(' ')[0]),
+    ['BEGIN', 'INSERT', 'COMMIT'],
+  )
+  assert.deepEqual(shop.redis('default').calls, [{ connection: 'default', command: 'set', args: ['order:7', 'open', 'EX', '60'] }])
+  assert.equal(shop.calls().length, 5)
+  assert.deepEqual(
+    shop.logs.filter(({ message }) => message === 'Placed').map(({ fields }) => fields.id),
+    [7],
+  )
 
-    assert.equal((await shop.request('POST', '/orders', { json: order.json })).status, 401)
-    assert.equal(
-      (await shop.request('POST', '/orders', { ...order, json: { sku: 'ab', quantity: 0 } })).json.errors[0].pointer,
-      '/quantity',
-    )
-    assert.deepEqual([(await shop.request('GET', '/nowhere')).status, (await shop.request('GET', '/nowhere')).channel], [404, null])
-  },
-  compilingMs,
-)
+  assert.equal((await shop.request('POST', '/orders', { json: order.json })).status, 401)
+  assert.equal((await shop.request('POST', '/orders', { ...order, json: { sku: 'ab', quantity: 0 } })).json.errors[0].pointer, '/quantity')
+  assert.deepEqual([(await shop.request('GET', '/nowhere')).status, (await shop.request('GET', '/nowhere')).channel], [404, null])
+})
 
 test('a call that no test declares an answer for rejects the request, though the service swallows its failure', async () => {
   await using shop = await app()
@@ -139,6 +134,31 @@ test('what expires in Redis is gone when the clock says so', async () => {
   assert.equal(shop.redis('default').get('order:2'), null)
 })
 
+test('asynchronous calls wait until the test has them carried out, each when it is due', async () => {
+  await using shop = await app({ clock: '2026-01-01T08:00:00Z' })
+  const noted = () => shop.logs.map(({ message }) => message).filter(message => message.startsWith('Noted'))
+  await invoke(shop, 'order.later', {})
+  assert.deepEqual([shop.queued().map(({ dueAt }) => dueAt.slice(11, 16)), noted()], [['08:00', '09:00'], []])
+  await shop.idle()
+  assert.deepEqual(noted(), ['Noted now'])
+  await shop.clock.advance('1h')
+  await shop.idle()
+  assert.deepEqual([noted(), shop.queued()], [['Noted now', 'Noted then'], []])
+})
+
+test('an asynchronous call that fails is tried as often as it may be, and kept', async () => {
+  await using shop = await app({ clock: '2026-01-01T08:00:00Z' })
+  await invoke(shop, 'order.later', { fails: true })
+  await shop.idle()
+  assert.deepEqual(
+    shop.queued().map(({ attempts, failure }) => [attempts, failure === null]),
+    [
+      [2, false],
+      [0, true],
+    ],
+  )
+})
+
 test('invoke gives what the service returns, and rejects with the problem and, for a fault, the line that threw', async () => {
   await using shop = await app()
   await assert.rejects(invoke(shop, 'order.place', { sku: 1 }), { name: 'InvocationFailed', status: 400 })
@@ -161,35 +181,27 @@ test('secrets and variables may be given; a name that is no security is told wit
   await assert.rejects(shop.request('POST', '/orders', { ...order, as: 'shp' }), /did you mean "shop"\?/)
 })
 
-test(
-  'an estate with errors is refused with their places',
-  async () => {
-    await using broken = await kitEstate({ 'environments/dev/more.yaml': 'sql:\n  - { name: X, typ: postgresql }\n' })
-    await assert.rejects(startApp({ estate: broken.path }), {
-      name: 'EstateError',
-      message: /environments\/dev\/more\.yaml:2:\d+: UNKNOWN_FIELD: .*did you mean "type"\?/,
-    })
-  },
-  compilingMs,
-)
+test('an estate with errors is refused with their places', async () => {
+  await using broken = await kitEstate({ 'environments/dev/more.yaml': 'sql:\n  - { name: X, typ: postgresql }\n' })
+  await assert.rejects(startApp({ estate: broken.path }), {
+    name: 'EstateError',
+    message: /environments\/dev\/more\.yaml:2:\d+: UNKNOWN_FIELD: .*did you mean "type"\?/,
+  })
+})
 
-test(
-  'what was compiled is kept until a file of the estate changes, which a test file does not',
-  async () => {
-    await using own = await kitEstate()
-    const status = async () => {
-      await using shop = await startApp({ estate: own.path, clock: 0 })
-      return (await shop.request('GET', '/orders/1')).json.at
-    }
-    assert.equal(await status(), '1970-01-01T00:00:00.000Z')
-    const file = join(own.path, 'services/order.ts')
-    await writeFile(join(own.path, 'services/order.test.ts'), 'no code at all')
-    assert.equal(await status(), '1970-01-01T00:00:00.000Z')
-    await writeFile(file, (await readFile(file, 'utf8')).replace('new Date().toISOString()', "'now'"))
-    assert.equal(await status(), 'now')
-  },
-  compilingMs,
-)
+test('what was compiled is kept until a file of the estate changes, which a test file does not', async () => {
+  await using own = await kitEstate()
+  const status = async () => {
+    await using shop = await startApp({ estate: own.path, clock: 0 })
+    return (await shop.request('GET', '/orders/1')).json.at
+  }
+  assert.equal(await status(), '1970-01-01T00:00:00.000Z')
+  const file = join(own.path, 'services/order.ts')
+  await writeFile(join(own.path, 'services/order.test.ts'), 'no code at all')
+  assert.equal(await status(), '1970-01-01T00:00:00.000Z')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('new Date().toISOString()', "'now'"))
+  assert.equal(await status(), 'now')
+})
 
 test('what a far end answered is recorded without secrets, and replayed without the far end', async () => {
   const seen: (string | undefined)[] = []

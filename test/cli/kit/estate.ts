@@ -91,6 +91,22 @@ export const broken = service<unknown, unknown>({
   },
 })
 
+export const later = service<{ fails?: boolean }, unknown>({
+  name: 'order.later',
+  async handle({ fails = false }, ctx) {
+    await ctx.invokeAsync('order.noted', { text: 'now', fails }, { attempts: 2 })
+    await ctx.schedule.once('order.noted', { text: 'then' }, { at: '2026-01-01T09:00:00Z' })
+  },
+})
+
+export const noted = service<{ text: string; fails?: boolean }, unknown>({
+  name: 'order.noted',
+  async handle({ text, fails = false }, ctx) {
+    if (fails) throw new Error('No luck')
+    ctx.log.info({ attempt: ctx.delivery?.attempt }, 'Noted ' + text)
+  },
+})
+
 export const unset = service<unknown, unknown>({ name: 'order.unset', handle: (_, ctx) => ctx.rest('Unset').get() })
 `,
 }
