@@ -23,7 +23,7 @@ export function testCommand(): Command {
     .option('--watch', 'run again what a saved file concerns, until Ctrl-C')
     .option('--junit <file>', 'write the results as JUnit XML as well')
     .option('--grep <expression>', 'only tests whose names fit')
-    .option('--timeout <duration>', 'longest time a test file may take', '60s')
+    .option('--timeout <duration>', 'longest time a test may take', '60s')
     .option('--json', 'print the results as JSON')
     .addHelpText('after', '\nExample:\n  plumb test services/client --watch')
     .action((paths: string[], options: Options) => finish(options, () => test(paths, options)))

@@ -18,7 +18,7 @@ export interface RunRequest {
   readonly environment: string
   /** Of the tree that the estate was compiled from. */
   readonly treeDigest: string
-  /** Longest time a file may take. */
+  /** Longest time a test may take. */
   readonly timeoutMs: number
   /** Null: all. */
   readonly pattern: RegExp | null
@@ -38,6 +38,9 @@ export interface RunResult {
   readonly tests: readonly JsonObject[]
 }
 
+/** Beyond the time of a test, for its process to start. */
+const silenceMs = 10_000
+
 /** Rejects only where the results cannot be written. */
 export async function runTests(request: RunRequest): Promise<RunResult> {
   const { root, files, environment, treeDigest, timeoutMs, pattern, output } = request
@@ -47,15 +50,20 @@ export async function runTests(request: RunRequest): Promise<RunResult> {
   // Node keeps a folder for each of its versions below the one it is given.
   if (cache !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(cache)
   const register = fileURLToPath(new URL(`./register${extname(import.meta.url)}`, import.meta.url))
+  const stalled = new AbortController()
   const stream = run({
     files: [...files],
     cwd: root,
     concurrency: true,
     timeout: timeoutMs,
-    signal: request.signal,
-    execArgv: ['--disable-warning=ExperimentalWarning', '--import', register],
+    signal: AbortSignal.any([request.signal, stalled.signal]),
+    // What a test leaves open does not keep its process once the tests are over.
+    execArgv: ['--disable-warning=ExperimentalWarning', '--test-force-exit', '--import', register],
     ...(pattern ? { testNamePatterns: [pattern] } : {}),
   })
+  // A test that waits ends by its timeout; a file whose loop is blocked, or that never comes to its tests, is silent.
+  const watchdog = setTimeout(() => stalled.abort(), timeoutMs + silenceMs)
+  stream.on('data', () => watchdog.refresh())
   const tests: JsonObject[] = []
   const note = (outcome: string, event: Parameters<typeof testOf>[1]) => {
     if (event.details.type !== 'suite') tests.push(testOf(outcome, event, root))
@@ -70,6 +78,7 @@ export async function runTests(request: RunRequest): Promise<RunResult> {
   if (output) written.push(toEnd(stream.compose(new spec()), output))
   else stream.resume()
   await Promise.all([...written, finished(stream)])
+  clearTimeout(watchdog)
   const count = (outcome: string) => tests.filter(test => test.outcome === outcome).length
   return { passed: count('passed'), failed: count('failed'), skipped: count('skipped'), tests }
 }

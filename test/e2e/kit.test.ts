@@ -77,7 +77,7 @@ test('greets & <errs>', async () => {
   assert.deepEqual([some.status, some.json().passed], [0, 2])
 })
 
-test('a file that hangs is ended after its time, and the others are told all the same', async () => {
+test('a test that hangs is ended after its time', async () => {
   await using own = await fresh({
     'services/hangs.test.ts':
       "import { test } from 'node:test'\ntest('hangs', () => new Promise(resolve => setTimeout(resolve, 3_600_000)))\n",
