@@ -12,6 +12,7 @@ import { run as growth } from './growth.ts'
 import { run as kit } from './kit.ts'
 import { run as largeEstate } from './large-estate.ts'
 import { machineFacts } from './machine.ts'
+import { run as observe } from './observe.ts'
 import { run as requestCpu } from './request.ts'
 import { createRest, type Rest } from './rest.ts'
 import { type BenchRow, rowOf, scaledRow } from './row.ts'
@@ -20,6 +21,7 @@ import { run as serviceCompile } from './service-compile.ts'
 
 const benches: Readonly<Record<string, (rest: Rest) => Promise<readonly BenchRow[]>>> = {
   'request-cpu': () => requestCpu(),
+  observe: () => observe(),
   'save-live': saveLive,
   boot,
   'large-estate': largeEstate,

@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Dispatcher } from 'undici'
 import type { Issue } from '../schema/issue.ts'
 import { isObject, type Json, type JsonObject } from '../schema/json.ts'
+import { eventsIn, type StreamEvent } from './event-source.ts'
 import { tlsReason } from './tls-reason.ts'
 
 export interface ServerChoice {
@@ -60,12 +61,18 @@ export interface AdminClient extends AsyncDisposable {
   get(path: string, signal?: AbortSignal): Promise<JsonObject>
   post(path: string, body: JsonObject, signal?: AbortSignal): Promise<JsonObject>
   delete(path: string): Promise<JsonObject>
+  /** What is at this path of the server, as text. */
+  text(path: string): Promise<string>
+  /** Server-Sent Events as they come, until the server ends them. @throws UnreachableError where it went away */
+  stream(path: string): AsyncIterable<StreamEvent>
 }
 
 /** What a server is asked through before it is known which environment it serves. */
 export interface Connection extends AsyncDisposable {
   call(method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject>
   clockMs(): number | null
+  /** What is at this path, as it comes. @throws ServerRefusal, UnreachableError where the server went away */
+  open(path: string): AsyncIterable<Buffer>
 }
 
 const maxAnswerBytes = 256 * 1024 * 1024
@@ -88,6 +95,8 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
     get: (path, signal) => call('GET', under(path), undefined, signal),
     post: (path, body, signal) => call('POST', under(path), body, signal),
     delete: path => call('DELETE', under(path)),
+    text: path => readCapped(connection.open(path), path),
+    stream: path => eventsIn(connection.open(under(path))),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
 }
@@ -105,10 +114,14 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
     bodyTimeout: callTimeoutMs,
   })
   let clockMs: number | null = null
-  const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject> => {
-    let answer: Dispatcher.ResponseData
+  const send = async (
+    method: Dispatcher.HttpMethod,
+    path: string,
+    body?: JsonObject,
+    signal?: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> => {
     try {
-      answer = await client.request({
+      return await client.request({
         method,
         path,
         headers: {
@@ -122,12 +135,28 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
     } catch (error) {
       throw new UnreachableError(`Cannot reach the server at ${shown} as ${reasonOf(error, origin, tls)}`, { cause: error })
     }
+  }
+  const call = async (method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject> => {
+    const answer = await send(method, path, body, signal)
     clockMs ??= Date.parse(String(answer.headers.date)) || null
     const parsed = parse(await readCapped(answer.body, shown))
     if (answer.statusCode >= 400) throw new ServerRefusal(answer.statusCode, parsed)
     return parsed
   }
-  return { call, clockMs: () => clockMs, [Symbol.asyncDispose]: () => client.destroy() }
+  return {
+    call,
+    async *open(path) {
+      const { statusCode, body } = await send('GET', path)
+      if (statusCode >= 400) throw new ServerRefusal(statusCode, parse(await readCapped(body, shown)))
+      try {
+        yield* body
+      } catch (error) {
+        throw new UnreachableError(`Cannot read on from the server at ${shown} as ${reasonOf(error, origin, tls)}`, { cause: error })
+      }
+    },
+    clockMs: () => clockMs,
+    [Symbol.asyncDispose]: () => client.destroy(),
+  }
 }
 
 function locate({ server = process.env.PLUMB_SERVER }: ServerChoice): { origin: string; socketPath: string | undefined; shown: string } {

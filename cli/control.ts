@@ -3,9 +3,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../adapters/clock.ts'
-import type { Log } from '../adapters/port.ts'
 import { markOf } from '../engine/generation/mark.ts'
-import { createLog } from '../engine/log/log.ts'
+import { LogHub } from '../engine/log/hub.ts'
+import { createLog, type ProcessLog } from '../engine/log/log.ts'
 import { readLive, startEngine } from '../engine/process/control.ts'
 import { lockData } from '../engine/process/lock.ts'
 import { observeJournal } from '../engine/store/observed.ts'
@@ -46,7 +46,7 @@ export async function startControl(config: ControlConfig, signal: AbortSignal): 
 async function startParts(
   parts: AsyncDisposableStack,
   config: ControlConfig,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  { log, signal }: { readonly log: ProcessLog; readonly signal: AbortSignal },
 ): Promise<void> {
   const { dataDirectory, environment } = config
   const sealKey = openKey(config.sealKeyPath, log)
@@ -66,6 +66,7 @@ async function startParts(
 
   signal.throwIfAborted()
   const certificates = await openCertificates({ configs: config.tls, dataDirectory, sealKey, clock: systemClock, announce, signal })
+  const logs = new LogHub(log.book)
   const engine = parts.use(
     await startEngine({
       environment,
@@ -78,6 +79,7 @@ async function startParts(
       certificates,
       announce,
       log,
+      logs,
       rows: () => [],
       check: loadCheck.check,
       libraries: libraries.directoryOf,
@@ -93,5 +95,5 @@ async function startParts(
   if (signal.aborted) return
   loadCheck.warm()
   const { operate } = await import('./operate.ts')
-  parts.use(await operate({ config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log }))
+  parts.use(await operate({ config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log, logs }))
 }

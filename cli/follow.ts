@@ -5,11 +5,13 @@ import type { DeployOperations } from '../engine/admin/deploys.ts'
 import type { Operations } from '../engine/admin/port.ts'
 import type { Condition, Engine } from '../engine/generation/engine.ts'
 import type { Manifest } from '../engine/generation/manifest.ts'
+import type { MetricSource } from '../engine/metrics/family.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { Tree } from '../reconcile/source/tree.ts'
 import { createDeploys } from '../reconcile/sync/deploys.ts'
 import { createLoop, type Loop } from '../reconcile/sync/loop.ts'
 import { createOperations } from '../reconcile/sync/operations.ts'
+import { createPassMetrics } from '../reconcile/sync/pass-metrics.ts'
 import { compileJudged, type Judge } from '../reconcile/sync/policy.ts'
 import { createChoke } from '../reconcile/sync/propose.ts'
 import { pruneDaily } from '../reconcile/sync/retention.ts'
@@ -39,6 +41,8 @@ export interface FollowOptions {
 export interface Following {
   readonly operations: Operations
   readonly deploys: DeployOperations
+  readonly metrics: MetricSource
+  conditions(): readonly Condition[]
   /** Begins with a pass at once. */
   start(): void
   close(): Promise<void>
@@ -70,7 +74,19 @@ export function followSource(options: FollowOptions): Following {
   const judged = compileJudged(compilation.compile, judge, () => engine.live().manifest.settings)
   const { inputs, warm } = compilation
   const { source, compile, ground, deployed } = openGround({ followed, compile: judged, inputs, store, engine, clock })
-  const sync = createSync({ source, compile, warm, choke, engine, store, clock, inputs, signal })
+  const metrics = createPassMetrics()
+  const sync = createSync({
+    source,
+    compile,
+    warm,
+    choke,
+    engine,
+    store,
+    clock,
+    inputs,
+    signal,
+    onPass: outcome => metrics.count(outcome, clock.now()),
+  })
   const operations = createOperations({
     environment,
     engine,
@@ -97,6 +113,8 @@ export function followSource(options: FollowOptions): Following {
   return {
     operations,
     deploys,
+    metrics,
+    conditions: sync.conditions,
     start() {
       const schedule = () => (isDev ? 'never' : (engine.live().manifest.settings?.schedule ?? null))
       // A deploy that a crash cut off is whole before anything reads its files.

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   get: async () => (await import('./get.ts')).getCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
   history: async () => (await import('./history.ts')).historyCommand(),
+  logs: async () => (await import('./logs.ts')).logsCommand(),
   rollback: async () => (await import('./rollback.ts')).rollbackCommand(),
   invoke: async () => (await import('./invoke.ts')).invokeCommand(),
   queue: async () => (await import('./queue.ts')).queueCommand(),

@@ -8,6 +8,12 @@ import { feedAudit } from '../engine/admin/audit-feed.ts'
 import { listenAdmin } from '../engine/admin/listen.ts'
 import type { Events } from '../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../engine/admin/tokens.ts'
+import type { Logs } from '../engine/log/hub.ts'
+import type { ProcessLog } from '../engine/log/log.ts'
+import { engineMetrics } from '../engine/metrics/engine-metrics.ts'
+import { createMetrics } from '../engine/metrics/exposition.ts'
+import { workerMetrics } from '../engine/metrics/worker-metrics.ts'
+import { logTally } from '../engine/metrics/worker-snapshot.ts'
 import { createClientAddresses } from '../engine/plane/client-address.ts'
 import type { ProcessEngine } from '../engine/process/control.ts'
 import type { Store } from '../engine/store/port.ts'
@@ -32,14 +38,15 @@ export interface OperateOptions {
   /** Why what was live last is not used; null where it is. */
   readonly recovered: string | null
   readonly signal: AbortSignal
-  readonly log: Log
+  readonly log: ProcessLog
+  readonly logs: Logs
 }
 
 const closeMs = 5_000
 
 /** Opens the admin API and begins to follow the source. */
 export async function operate(options: OperateOptions): Promise<AsyncDisposable> {
-  const { config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log } = options
+  const { config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log, logs } = options
   const { dataDirectory, environment } = config
   const vocabulary = builtinVocabulary()
   const compilation = createCompilation({ config, vocabulary, sealKey, libraries })
@@ -48,6 +55,8 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
   // Who serves a working tree comes through the socket; a token for another way is asked for there.
   const tokens = await openTokens(store, { environment, makesFirst: config.command === 'serve', log })
   const feed = feedAudit({ store, events, log })
+  const engineSource = engineMetrics({ engine, conditions: following.conditions, events, environment, version: version() })
+  const sources = [engineSource, workerMetrics({ snapshots: engine.snapshots, log: () => logTally(log) }), following.metrics]
   const app = createAdminApp({
     environment,
     version: version(),
@@ -56,6 +65,8 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     work: { ...engine.queue.tasks, counts: () => ({ ...engine.queue.snapshot() }) },
     events,
     journal: store,
+    logs,
+    metrics: createMetrics(sources),
     tokens,
     audit: store,
     log,
@@ -75,6 +86,7 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
   return {
     async [Symbol.asyncDispose]() {
       await listener.close(closeMs)
+      engineSource[Symbol.dispose]()
       await following.close()
       await feed[Symbol.asyncDispose]()
       await compilation[Symbol.asyncDispose]()

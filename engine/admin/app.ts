@@ -3,6 +3,8 @@
 import { type Context, Hono } from 'hono'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
+import type { Logs } from '../log/hub.ts'
+import type { Metrics } from '../metrics/exposition.ts'
 import { STATUS_CODES } from '../node-http.ts'
 import { type ClientAddresses, createClientAddresses } from '../plane/client-address.ts'
 import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
@@ -29,6 +31,8 @@ export interface AdminOptions {
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>
+  readonly logs: Logs
+  readonly metrics: Metrics
   readonly tokens: Tokens
   readonly audit: Pick<Store, 'appendAudit' | 'readAudit'>
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }

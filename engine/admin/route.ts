@@ -2,6 +2,8 @@
 // route that is not described, or not guarded, cannot exist.
 
 import type { JsonObject } from '../../schema/json.ts'
+import type { Logs } from '../log/hub.ts'
+import type { Metrics } from '../metrics/exposition.ts'
 import type { Store } from '../store/port.ts'
 import type { DeployOperations } from './deploys.ts'
 import type { Actor, Events, Operations } from './port.ts'
@@ -63,6 +65,8 @@ export interface RowSurroundings {
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>
+  readonly logs: Logs
+  readonly metrics: Metrics
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   readonly document: () => JsonObject
 }

@@ -4,6 +4,8 @@ import { isObject, type JsonObject } from '../../schema/json.ts'
 import { rows as auditRows } from './audit-routes.ts'
 import { deployRows } from './deploy-routes.ts'
 import { openEventStream } from './event-stream.ts'
+import { rows as logRows } from './logs-routes.ts'
+import { rows as metricRows } from './metrics-routes.ts'
 import { Refusal, type Upload } from './port.ts'
 import { type Call, environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
 import { rows as tokenRows } from './token-routes.ts'
@@ -330,6 +332,8 @@ export const rows: readonly Row[] = [
   ...auditRows,
   ...deployRows,
   ...workRows,
+  ...logRows,
+  ...metricRows,
 ]
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */

@@ -1,5 +1,5 @@
 // What a process has to say, and where it goes: to standard output, into the rings that `plumb logs` reads, and to whoever follows.
-// Lines of requests have a ring of their own, so that they wash out nothing else.
+// Warnings, lines of requests and all others have a ring each, so that none washes out another.
 
 import { type Access, createAccessLines } from './access.ts'
 import { type Line, type LogFilter, matcherOf, mergeLines } from './filter.ts'
@@ -36,6 +36,7 @@ const batchLength = 16_384
 export class LogBook {
   readonly process: string
   readonly #options: BookOptions
+  readonly #warnings: LogRing
   readonly #lines: LogRing
   readonly #accessLines: LogRing
   readonly #counts = new Map<string, number>()
@@ -48,6 +49,7 @@ export class LogBook {
   constructor(options: BookOptions) {
     this.process = options.process
     this.#options = options
+    this.#warnings = new LogRing({ prefix: `${options.life}.w`, maxLines, maxLength })
     this.#lines = new LogRing({ prefix: `${options.life}.`, maxLines, maxLength })
     this.#accessLines = new LogRing({ prefix: `${options.life}.a`, maxLines: maxAccessLines, maxLength })
     this.#accessLine = createAccessLines(options.process)
@@ -58,9 +60,10 @@ export class LogBook {
     this.#count(levelName(level), 1)
     const { output, human } = this.#options
     output.write(human ? plainLine(text) : text, { lines: 1, isUrgent: level >= levels.warn })
-    const number = this.#lines.push(text, 1)
+    const ring = level >= levels.warn ? this.#warnings : this.#lines
+    const number = ring.push(text, 1)
     if (this.#listener !== null && level >= this.#listener.level)
-      this.#listener.hear([{ key: this.#lines.keyOf(number), text: text.slice(0, -1) }])
+      this.#listener.hear([{ key: ring.keyOf(number), text: text.slice(0, -1) }])
   }
 
   /** Takes a request that was answered. */
@@ -91,7 +94,8 @@ export class LogBook {
   newest(filter: LogFilter, limit: number): Line[] {
     this.settle()
     const matches = matcherOf(filter)
-    return mergeLines([this.#lines.newest(matches, limit), this.#accessLines.newest(matches, limit)]).slice(-limit)
+    const rings = [this.#warnings, this.#lines, this.#accessLines]
+    return mergeLines(rings.map(ring => ring.newest(matches, limit))).slice(-limit)
   }
 
   /** In place of the listener before. */

@@ -2,9 +2,7 @@
 // what probation judges. Plain typed arrays, so that counting one request is a handful of additions.
 
 import type { Generation } from '../generation/generation.ts'
-
-/** Upper bounds of the latency buckets in ms; a last bucket takes the rest. */
-export const latencyBoundsMs = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000] as const
+import { Latency } from './latency.ts'
 
 export interface Tally {
   readonly requests: number
@@ -27,6 +25,8 @@ const maxRoutes = 100_000
 
 export class Counters {
   readonly #total = new RouteCounters()
+  /** Of requests that no channel was found for. */
+  readonly #unrouted = new RouteCounters()
   readonly #routes = new Map<string, RouteCounters>()
   readonly #seconds = new WeakMap<Generation, Seconds>()
   #last: { readonly generation: Generation; readonly seconds: Seconds } | null = null
@@ -38,13 +38,15 @@ export class Counters {
     answer: { status: number; elapsedMs: number; excused: boolean; now: number },
   ): void {
     this.#total.count(answer.status, answer.elapsedMs)
-    if (ref !== null) this.#of(ref).count(answer.status, answer.elapsedMs)
+    const counters = ref === null ? this.#unrouted : this.#of(ref)
+    counters.count(answer.status, answer.elapsedMs)
     if (generation !== null) this.#secondsOf(generation).count(answer.now, answer.status, answer.excused)
   }
 
-  snapshot(): { readonly total: Tally; readonly routes: Readonly<Record<string, Tally>> } {
+  snapshot(): { readonly total: Tally; readonly unrouted: Tally; readonly routes: Readonly<Record<string, Tally>> } {
     return {
       total: this.#total.tally(),
+      unrouted: this.#unrouted.tally(),
       routes: Object.fromEntries([...this.#routes].map(([ref, counters]) => [ref, counters.tally()])),
     }
   }
@@ -78,24 +80,18 @@ export class Counters {
 
 class RouteCounters {
   readonly #statuses = new Float64Array(6)
-  readonly #latency = new Float64Array(latencyBoundsMs.length + 1)
+  readonly #latency = new Latency()
   #requests = 0
-  #totalMs = 0
 
   count(status: number, elapsedMs: number): void {
     this.#requests++
-    this.#totalMs += elapsedMs
     increment(this.#statuses, Math.floor(status / 100))
-    let bucket = 0
-    for (const bound of latencyBoundsMs) {
-      if (elapsedMs <= bound) break
-      bucket++
-    }
-    increment(this.#latency, bucket)
+    this.#latency.count(elapsedMs)
   }
 
   tally(): Tally {
-    return { requests: this.#requests, statuses: [...this.#statuses.slice(1)], latency: [...this.#latency], totalMs: this.#totalMs }
+    const { buckets, totalMs } = this.#latency.tally()
+    return { requests: this.#requests, statuses: [...this.#statuses.slice(1)], latency: buckets, totalMs }
   }
 }
 

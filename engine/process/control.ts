@@ -20,6 +20,9 @@ import { readManifest } from '../generation/manifests.ts'
 import { judgeProbation } from '../generation/probation.ts'
 import { orAborted } from '../generation/settled.ts'
 import { createSwap, type Swap, type SwapOptions } from '../generation/swap.ts'
+import type { Line } from '../log/filter.ts'
+import type { LogHub } from '../log/hub.ts'
+import type { WorkerSnapshot } from '../metrics/worker-snapshot.ts'
 import { createRouter } from '../plane/router.ts'
 import type { HistoryRow, Store } from '../store/port.ts'
 import type { Certificates } from '../tls/certificates.ts'
@@ -46,6 +49,7 @@ export interface EngineOptions {
   readonly announce: SwapOptions['announce']
   readonly fail: SwapOptions['fail']
   readonly log: Log
+  readonly logs: LogHub
   /** Rows whose adapters may run in this process; those of `host: 'control'` do. They hand their work to workers. */
   readonly rows: (dispatch: Dispatch) => readonly AdapterRow[]
 }
@@ -55,6 +59,8 @@ export interface ProcessEngine extends Engine, AsyncDisposable {
   readonly dispatch: Dispatch
   /** Asynchronous calls. */
   readonly queue: Pick<Queue, 'tasks' | 'snapshot'>
+  /** What the workers have counted, by number; one that does not answer within a second is absent. */
+  snapshots(): Promise<ReadonlyMap<number, WorkerSnapshot>>
   /** Resolves when every worker serves what is live, after `ms`, or when `signal` is aborted. */
   served(ms: number, signal: AbortSignal): Promise<void>
 }
@@ -64,6 +70,8 @@ const killsToQuarantine = 3
 const killWindowMs = 10 * 60 * 1000
 /** What nobody waits for must leave room for requests. */
 const ordersPerWorker = 32
+const logsTimeoutMs = 2_000
+const snapshotTimeoutMs = 1_000
 
 /**
  * What a previous life left behind, whole: what `current` names, else `current.previous`, else the newest of `rows` whose manifest
@@ -127,6 +135,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       hasLive: swap ? swap.live().generation > 0 : options.boot !== null,
       sourceRoot: options.sourceRoot,
       certificate: options.certificates.served('channels'),
+      followed: options.logs.followed(),
     }),
     onUp: worker => void swap?.bringUp(worker),
     onDown: ({ id, pid, life, isDeath }) => {
@@ -138,6 +147,14 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     release: grants.release,
     work: dispatch,
     submit: queue.accept,
+    onLines: batch => options.logs.take(batch),
+  })
+  options.logs.attach({
+    async logs(filter, limit) {
+      const answers = await workers.ask<readonly Line[]>('logs', { filter, limit }, logsTimeoutMs)
+      return answers.map(({ worker, answer }) => ({ worker, lines: answer }))
+    },
+    follow: filters => workers.tell('follow', { filters }),
   })
   options.certificates.follow('channels', workers.certificate)
   const started = await createSwap({ ...options, workers, local: local.port, boot: options.boot, now: Date.now })
@@ -160,6 +177,10 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       return await started.endProbation()
     },
     status,
+    async snapshots() {
+      const answers = await workers.ask<WorkerSnapshot>('metrics', null, snapshotTimeoutMs)
+      return new Map(answers.flatMap(({ worker, answer }) => (answer === null ? [] : [[worker, answer] as const])))
+    },
     async served(ms, signal) {
       const serving = workers.until(list => {
         const { generation } = started.live()

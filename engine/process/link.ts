@@ -23,6 +23,8 @@ export interface Link {
   notify(method: string, body: unknown): void
   readonly closed: Promise<void>
   readonly isClosed: boolean
+  /** Bytes that were sent and not taken by the other end yet. */
+  readonly waitingBytes: number
   close(): void
 }
 
@@ -71,6 +73,9 @@ export function openLink(socket: Socket, methods: Methods): Link {
     closed,
     get isClosed() {
       return socket.destroyed
+    },
+    get waitingBytes() {
+      return socket.writableLength
     },
     close: () => socket.destroy(),
   }

@@ -4,6 +4,9 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Entry, Settings } from '../generation/manifest.ts'
+import type { Line, LogFilter } from '../log/filter.ts'
+import type { LineBatch } from '../log/forward.ts'
+import type { WorkerSnapshot } from '../metrics/worker-snapshot.ts'
 import type { Served } from '../tls/secure-server.ts'
 import type { WorkOrder, WorkOutcome } from '../work/order.ts'
 import type { Acceptance, Submission } from '../work/queue.ts'
@@ -33,6 +36,8 @@ export interface Welcome {
   readonly sourceRoot: string | null
   /** What the channels' port proves itself with; null: it speaks plain HTTP. */
   readonly certificate: Served | null
+  /** What somebody follows of the log. */
+  readonly followed: readonly LogFilter[]
 }
 
 export interface Quarantined {
@@ -107,6 +112,12 @@ export type WorkerMethods = {
   invoke(body: Invocation): Promise<InvocationOutcome>
   /** Answers at once whether the order is taken; how it ends is told by `outcome`. */
   take(body: WorkOrder): Promise<boolean>
+  /** Lines of its log that are in memory: at most `limit`, the newest. */
+  logs(body: { readonly filter: LogFilter; readonly limit: number }): Promise<readonly Line[]>
+  /** What somebody follows of the log, in place of what was followed. */
+  follow(body: { readonly filters: readonly LogFilter[] }): Promise<void>
+  /** What it has counted. */
+  metrics(): Promise<WorkerSnapshot>
   ping(body: { readonly ref: Ref }): Promise<{ readonly ok: boolean; readonly elapsedMs: number; readonly reason: string | null }>
 }
 
@@ -120,6 +131,8 @@ export type ControlMethods = {
   release(body: { readonly name: string; readonly term: number }): Promise<boolean>
   /** Answered once the task is on disk. */
   submit(body: Submission): Promise<Acceptance>
+  /** Lines of its log: warnings, and what is followed. */
+  lines(body: LineBatch): void
   /** Said before an end in good order: the link that closes next is no death. */
   leaving(): void
 }

@@ -62,6 +62,7 @@ process.on('uncaughtException', error => {
 process.on('exit', () => {
   if (!ending && !known) blameRunning('ended the process')
   log.end()
+  worker.flush()
 })
 
 function end(): void {

@@ -17,7 +17,9 @@ import { createIntake } from '../generation/activate.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { Instances } from '../generation/instances.ts'
 import { createLeases } from '../generation/leases.ts'
+import { Forwarder } from '../log/forward.ts'
 import type { ProcessLog } from '../log/log.ts'
+import { createWorkerSnapshot } from '../metrics/worker-snapshot.ts'
 import { channelRow } from '../plane/channel.ts'
 import { createClientAddresses } from '../plane/client-address.ts'
 import { createPlane, type Place } from '../plane/listen.ts'
@@ -49,6 +51,8 @@ export interface WorkerOptions extends WorkerConfig {
 export interface RunningWorker {
   /** Lets what is open finish, at most `graceMs`. */
   close(graceMs: number): Promise<void>
+  /** Tells control the last of the log, for a sudden end. */
+  flush(): void
   /** Services that run at this instant or ran last, for the blame of a sudden end. */
   running(): string | null
   /** What the log has of what was thrown outside of a call; where its service is not known, the one that began last. */
@@ -124,10 +128,13 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     tls: options.tls,
     clients: createClientAddresses(options.trustedProxies),
   })
+  const forwarder = new Forwarder(log.book)
+  const snapshot = createWorkerSnapshot({ live: () => held.slots.live, counters: plane.counters, services: runtime.kind, log })
   const reports = setInterval(report, reportMs)
   void stayConnected()
 
   return {
+    flush: () => forwarder.flush(),
     running: () => lastRun,
     strayFields(error) {
       const fields = runtime.strayFields(error)
@@ -154,6 +161,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
         })
         await link.closed
         control = null
+        forwarder.to(null)
         await held.abandonDrafts()
       }
       await sleep(retryMs)
@@ -180,6 +188,13 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     poolShare = welcome.workers
     setQuarantine(welcome.quarantined)
     if (welcome.certificate !== null) plane.serveAs(welcome.certificate)
+    forwarder.follow(welcome.followed)
+    forwarder.to({
+      send: batch => link.notify('lines', batch),
+      get waitingBytes() {
+        return link.waitingBytes
+      },
+    })
     lastDegraded = null
     // Where there is no generation at all there is nothing to wait for: answers are 503 until there is one.
     if (!welcome.hasLive) await listen()
@@ -201,6 +216,9 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       certificate: async served => plane.serveAs(served),
       invoke: invocation => invokeService(held.slots.live, invocation),
       take: async order => taken.take(order),
+      logs: async ({ filter, limit }) => log.book.newest(filter, limit),
+      metrics: async () => snapshot(),
+      follow: async ({ filters }) => forwarder.follow(filters),
       ping: ({ ref }) => pingConnection(held.slots.live, ref),
     }
   }

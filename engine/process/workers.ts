@@ -8,6 +8,7 @@ import type { Ref } from '../../schema/ref.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Delta } from '../generation/manifest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
+import type { LineBatch } from '../log/forward.ts'
 import type { Served } from '../tls/secure-server.ts'
 import type { DispatchEnds, DispatchWorker } from '../work/dispatch.ts'
 import type { WorkOrder, WorkOutcome } from '../work/order.ts'
@@ -27,6 +28,7 @@ export interface WorkersOptions {
   readonly release: (name: string, life: string, term: number) => Promise<boolean>
   readonly work: DispatchEnds
   readonly submit: ControlMethods['submit']
+  readonly onLines: (batch: LineBatch) => void
 }
 
 export interface ConnectedWorkers extends Workers, AsyncDisposable {
@@ -36,6 +38,15 @@ export interface ConnectedWorkers extends Workers, AsyncDisposable {
   reports(): readonly { readonly worker: WorkerPort; readonly report: Report | null }[]
   quarantine(list: readonly Quarantined[]): void
   certificate(served: Served): void
+  /** Calls all of them; null for one that did not answer in time. */
+  ask<Answer>(method: keyof WorkerMethods, body: unknown, timeoutMs: number): Promise<readonly Answered<Answer>[]>
+  /** Tells all of them. */
+  tell(method: keyof WorkerMethods, body: unknown): void
+}
+
+export interface Answered<Answer> {
+  readonly worker: number
+  readonly answer: Answer | null
 }
 
 /** Entries of one part: its JSON stays some tens of kilobytes, so that no end parses for long. */
@@ -60,18 +71,26 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
     invoke: (id, invocation, timeoutMs) => linkOf(id).call('invoke', invocation, { timeoutMs }),
     ping: (id, ref) => linkOf(id).call('ping', { ref }),
     reports: () => [...connected.values()].map(({ port, report }) => ({ worker: port, report })),
-    quarantine: list => {
-      for (const { link } of connected.values()) link.notify('quarantine', { list })
-    },
-    certificate: served => {
-      for (const { link } of connected.values()) link.notify('certificate', served)
-    },
+    quarantine: list => tell('quarantine', { list }),
+    certificate: served => tell('certificate', served),
+    ask: (method, body, timeoutMs) =>
+      Promise.all(
+        [...connected.values()].map(async ({ link, port }) => ({
+          worker: port.id,
+          answer: await link.call<never>(method, body, { timeoutMs }).catch(() => null), // as the contract says
+        })),
+      ),
+    tell,
     async [Symbol.asyncDispose]() {
       for (const { link } of connected.values()) link.close()
       server.close()
       await once(server, 'close')
       address[Symbol.dispose]()
     },
+  }
+
+  function tell(method: string, body: unknown): void {
+    for (const { link } of connected.values()) link.notify(method, body)
   }
 
   function list(): readonly WorkerPort[] {
@@ -137,6 +156,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         return options.work.told(connection.work, id, outcome)
       },
       submit: options.submit,
+      lines: (batch: LineBatch) => options.onLines(batch),
       leaving: () => {
         isDeath = false
         if (connection) options.work.leaving(connection.work)

@@ -3,6 +3,7 @@
 
 import type { Model } from '../../schema/model.ts'
 import { DeadlineError } from '../generation/deadline.ts'
+import { Latency } from '../plane/latency.ts'
 import type { ContextOwner, MakeContext } from './context.ts'
 import { DerivedUnit } from './derived-unit.ts'
 import { problemOf } from './errors.ts'
@@ -33,7 +34,13 @@ export class ServiceInstance implements ServiceView, ContextOwner {
   readonly inputTypes: Readonly<Record<string, string>>
   readonly deadlineMs: number | null
   readonly holdings: Holdings
-  readonly counters = { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } } satisfies ServiceCounters
+  readonly counters = {
+    calls: 0,
+    unmapped: 0,
+    mapped: 0,
+    latency: new Latency(),
+    first: { calls: 0, unmapped: 0 },
+  } satisfies ServiceCounters
   /** Null once it is closed, so that a view somebody still holds does not hold the code. */
   #made: Made | null
   #running = 0
@@ -57,19 +64,20 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     if (made === null) throw new Error(`Cannot run service "${this.name}" as its generation has ended`)
     const { deadlineMs } = this
     this.#running++
-    let isUnmapped = false
+    const startedAt = performance.now()
+    let outcome: Outcome = 'done'
     try {
       const result =
-        deadlineMs !== null && performance.now() + deadlineMs < unit.deadlineAt
+        deadlineMs !== null && startedAt + deadlineMs < unit.deadlineAt
           ? await runWithin(deadlineMs, unit, inner => made.service.handle(payload, made.makeContext(inner, this)))
           : await made.service.handle(payload, made.makeContext(unit, this))
       unit.accept(result, this.name)
       return result
     } catch (error) {
-      isUnmapped = this.#noteFailure(made, unit, error)
+      outcome = this.#noteFailure(made, unit, error) ? 'unmapped' : 'mapped'
       throw error
     } finally {
-      this.#count(isUnmapped)
+      this.#count(outcome, performance.now() - startedAt)
       if (--this.#running === 0) for (const wake of this.#idle.splice(0)) wake()
     }
   }
@@ -103,17 +111,22 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     return unmapped
   }
 
-  #count(isUnmapped: boolean): void {
+  #count(outcome: Outcome, elapsedMs: number): void {
     const { counters } = this
-    const by = isUnmapped ? 1 : 0
+    const by = outcome === 'unmapped' ? 1 : 0
     if (counters.first.calls < firstCalls) {
       counters.first.calls++
       counters.first.unmapped += by
     }
     counters.calls++
     counters.unmapped += by
+    counters.mapped += outcome === 'mapped' ? 1 : 0
+    counters.latency.count(elapsedMs)
   }
 }
+
+/** How a call ended: what it threw maps to a status, or does not. */
+type Outcome = 'done' | 'mapped' | 'unmapped'
 
 /** Runs under a deadline sooner than the unit's own: its signal is aborted then, and the answer no longer waited for. */
 async function runWithin<Result>(deadlineMs: number, unit: Unit, run: (inner: Unit) => Result | Promise<Result>): Promise<Result> {

@@ -2,6 +2,7 @@
 // starts and ends on it; everything it reaches, it reaches through that generation.
 
 import type { Resolve } from '../../adapters/port.ts'
+import type { Latency } from '../plane/latency.ts'
 import type { Delivery, RequestFacts } from './sdk.ts'
 
 // Declared where service code sees them, as its declaration file stands alone.
@@ -56,6 +57,9 @@ export interface ServiceCounters {
   readonly calls: number
   /** Of those, how many threw what maps to no status, or returned what no answer can be made of. */
   readonly unmapped: number
+  /** Of those, how many threw what maps to a status: errors that it meant, and connections that failed. */
+  readonly mapped: number
+  readonly latency: Latency
   /** The same of the first 5 calls, by which a new version is judged. */
   readonly first: { readonly calls: number; readonly unmapped: number }
 }

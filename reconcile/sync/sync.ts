@@ -28,6 +28,8 @@ export interface SyncOptions {
   /** A digest over what a compilation reads besides the tree: secrets and process variables. Default: nothing. */
   readonly inputs?: () => Promise<string>
   readonly signal: AbortSignal
+  /** Told how each pass ended, also where nothing was new. Must not throw. */
+  readonly onPass?: (outcome: SyncOutcome) => void
 }
 
 export interface Sync {
@@ -138,6 +140,7 @@ async function runPass(pass: Pass, state: State, conditions: Conditions, options
     // The journal is out of reach. The outcome stands all the same; the condition says what is missing.
     conditions.set('Stalled', true, 'JournalUnavailable', options.clock.now())
   }
+  options.onPass?.(outcome)
   return outcome
 }
 

@@ -260,6 +260,27 @@ describe('a server full of secrets', () => {
     }
   })
 
+  test('says none in the log that it keeps in memory, as it is followed, or in a metric', async () => {
+    const lines = JSON.stringify(await admin.get('logs?limit=1000'))
+    assert.ok(lines.includes('"msg":"Using"'), lines.slice(-2_000))
+    assert.ok(lines.includes('"type":"access"'))
+    search('logs', lines, [...canaries, literal])
+    await using following = await server.client()
+    const followed: string[] = []
+    for await (const { type, data } of following.stream('logs/stream?limit=1000')) {
+      followed.push(data)
+      if (type === 'line' && data.includes('"path":"/followed"')) break
+      if (followed.length === 1) await call(`${server.channels}/followed?token=${secrets.token.value}`, {}).catch(() => null)
+    }
+    search('followed logs', followed.join('\n'), [...canaries, literal])
+    for (const args of [['logs'], ['logs', '--json'], ['logs', '--level', 'warn']]) await command(args, 0)
+    const metrics = await fetch(`${server.adminUrl}/metrics`)
+    assert.equal(metrics.status, 401)
+    const text = await admin.text('/metrics')
+    assert.match(text, /^plumb_channel_requests_total\{channel="channel_rest\/open",status_class="2xx",worker="\d"\} \d+$/m)
+    search('metrics', text, [...canaries, literal])
+  })
+
   test('keeps none in the journal, in a file, in a command line, or in the variables of a worker', async () => {
     search('journal', JSON.stringify(await admin.get('journal?limit=1000')), [...canaries, literal])
     search('openapi', JSON.stringify(await (await fetch(`${server.adminUrl}/api/v1/openapi.json`)).json().catch(() => null)))

@@ -131,6 +131,8 @@ async function listenIn(dataDir: string) {
     deploys: {} as never, // likewise
     events: { subscribe: () => () => undefined },
     journal: { readJournal: async () => [] },
+    metrics: { text: async () => '' },
+    logs: { query: async () => ({ lines: [], missing: [] }), subscribe: () => () => undefined },
     tokens: {} as never, // nobody presents one
     audit: {} as never, // nothing is changed
     ready: () => ({ ready: true, reason: null }),

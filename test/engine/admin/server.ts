@@ -8,6 +8,9 @@ import { listenAdmin } from '../../../engine/admin/listen.ts'
 import { type Actor, type Events, Refusal } from '../../../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../../../engine/admin/tokens.ts'
 import type { WorkOperations } from '../../../engine/admin/work.ts'
+import { LogBook } from '../../../engine/log/book.ts'
+import { LogHub } from '../../../engine/log/hub.ts'
+import { createMetrics } from '../../../engine/metrics/exposition.ts'
 import type { JournalEvent, Store } from '../../../engine/store/port.ts'
 import { openSqliteStore } from '../../../engine/store/sqlite.ts'
 import type { JsonObject } from '../../../schema/json.ts'
@@ -30,6 +33,8 @@ export interface TestServer extends AsyncDisposable {
   readonly dataDir: string
   readonly asked: Asked[]
   readonly events: ReturnType<typeof createEvents>
+  /** What its log is read from. */
+  readonly book: LogBook
   /** Ends the listener, as `await using` does. */
   close(): Promise<void>
 }
@@ -39,6 +44,8 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
   const directory = await temporaryDirectory()
   const asked: Asked[] = []
   const events = createEvents()
+  const output = { write: () => undefined, end: () => undefined, dropped: 0 }
+  const book = new LogBook({ process: 'control', life: 'test', output, human: false, access: 'memory' })
   const place = await temporaryDirectory()
   const store = given ?? (await openSqliteStore(join(place.path, 'plumb.db')))
   const tokens = options.tokens ?? (await openTokens(store, { environment: 'dev', makesFirst: false, log: silent }))
@@ -51,6 +58,8 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     work: recordedWork(asked),
     events,
     journal: events,
+    logs: new LogHub(book),
+    metrics: createMetrics([]),
     tokens,
     audit: store,
     ready: () => ({ ready: true, reason: null }),
@@ -72,6 +81,7 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     dataDir: directory.path,
     asked,
     events,
+    book,
     close,
     async [Symbol.asyncDispose]() {
       await close()

@@ -2,6 +2,7 @@
 
 import type { Generation } from '../../../engine/generation/generation.ts'
 import { emptyManifest } from '../../../engine/generation/manifest.ts'
+import { Latency } from '../../../engine/plane/latency.ts'
 import type { CredentialView, Route } from '../../../engine/plane/route.ts'
 import { createRouter } from '../../../engine/plane/router.ts'
 import type { Caller, ServiceView, Unit } from '../../../engine/service/unit.ts'
@@ -30,7 +31,7 @@ export function routeOf(spec: Partial<Omit<Route, 'ref' | 'service'>> & { name: 
   }
 }
 
-const uncounted = { calls: 0, unmapped: 0, first: { calls: 0, unmapped: 0 } }
+const uncounted = { calls: 0, unmapped: 0, mapped: 0, latency: new Latency(), first: { calls: 0, unmapped: 0 } }
 
 export function serviceOf(run: (payload: unknown, unit: Unit) => unknown, rest: Partial<ServiceView> = {}): ServiceView {
   return {

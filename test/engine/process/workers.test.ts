@@ -23,12 +23,13 @@ async function createControl(directory?: string) {
   const down: { id: number; isDeath: boolean }[] = []
   const workers = await acceptWorkers({
     dataDirectory,
-    welcome: () => ({ sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null, certificate: null }),
+    welcome: () => ({ sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null, certificate: null, followed: [] }),
     onUp: worker => up.push(worker),
     onDown: ({ id, isDeath }) => down.push({ id, isDeath }),
     onReport: () => undefined,
     acquire: async () => null,
     release: async () => false,
+    onLines: () => undefined,
     work: { up: () => undefined, down: () => undefined, leaving: () => undefined, told: async () => undefined, changed: () => undefined },
     submit: async () => ({ kind: 'accepted' }),
   })
@@ -67,6 +68,7 @@ for (const [what, directory] of [
       hasLive: true,
       sourceRoot: null,
       certificate: null,
+      followed: [],
     })
     await until(() => control.up.length === 1, 'A greeting')
     assert.equal((await stat(linkPath(control.dataDirectory))).mode & 0o777, 0o600)
