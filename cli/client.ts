@@ -69,6 +69,8 @@ export interface AdminClient extends AsyncDisposable {
 
 /** What a server is asked through before it is known which environment it serves. */
 export interface Connection extends AsyncDisposable {
+  /** The server, for messages. */
+  readonly shown: string
   call(method: Dispatcher.HttpMethod, path: string, body?: JsonObject, signal?: AbortSignal): Promise<JsonObject>
   clockMs(): number | null
   /** What is at this path, as it comes. @throws ServerRefusal, UnreachableError where the server went away */
@@ -95,7 +97,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
     get: (path, signal) => call('GET', under(path), undefined, signal),
     post: (path, body, signal) => call('POST', under(path), body, signal),
     delete: path => call('DELETE', under(path)),
-    text: path => readCapped(connection.open(path), path),
+    text: path => readCapped(connection.open(path), connection.shown),
     stream: path => eventsIn(connection.open(under(path))),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
@@ -144,6 +146,7 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
     return parsed
   }
   return {
+    shown,
     call,
     async *open(path) {
       const { statusCode, body } = await send('GET', path)
