@@ -201,26 +201,24 @@ export function createDispatch({ isServing, isOver, clock, perWorker }: Dispatch
     return ended.promise
   }
 
-  /** Until that life is over or on a link again. */
+  /** Until that life is on a link again, or over and nobody waits for what it had. */
   function watch(life: string): void {
     if (watched.has(life)) return
     watched.add(life)
-    void look(life).finally(() => watched.delete(life))
+    void look(life)
   }
 
   async function look(life: string): Promise<void> {
-    while (!places.has(life)) {
-      if (isOver(life)) return loseAll(life)
-      await clock.sleep(lookMs)
+    for (;;) {
+      // Looked at anew each time: what is resumed meanwhile may be of the same life.
+      const waitFor = [...open.values()].filter(each => each.life === life)
+      if (waitFor.length === 0 || places.has(life)) break
+      if (isOver(life)) {
+        const settled = await Promise.allSettled(waitFor.map(({ settle }) => settle(gone)))
+        if (settled.some(({ status }) => status === 'rejected')) await clock.sleep(retryMs)
+      } else await clock.sleep(lookMs)
     }
-  }
-
-  async function loseAll(life: string): Promise<void> {
-    const lost = [...open.values()].filter(each => each.life === life)
-    const failed = (await Promise.allSettled(lost.map(({ settle }) => settle(gone)))).some(({ status }) => status === 'rejected')
-    if (!failed) return
-    await clock.sleep(retryMs)
-    await loseAll(life)
+    watched.delete(life)
   }
 }
 

@@ -216,6 +216,16 @@ for (const [what, act, expected] of [
     assert.deepEqual(await act(setUp()), expected)
   })
 
+test('every order of a life that is over is lost, also those that are asked for while the first is written down', async () => {
+  const { dispatch, dead } = setUp()
+  dead.add('a')
+  const resumed = ['1', '2', '3'].map(id => dispatch.resume(id, 'a', keeper().kept))
+  assert.deepEqual(
+    (await Promise.all(resumed)).map(({ kind }) => kind),
+    ['lost', 'lost', 'lost'],
+  )
+})
+
 test('an outcome that was on disk when the link broke is let go of, once nobody can ask for it any more', async () => {
   const { dispatch, clock } = setUp()
   const { worker } = workerDouble('a', { orders: ['1'] })
