@@ -65,6 +65,13 @@ export interface AdminClient extends AsyncDisposable {
   text(path: string): Promise<string>
   /** Server-Sent Events as they come, until the server ends them. @throws UnreachableError where it went away */
   stream(path: string): AsyncIterable<StreamEvent>
+  /** What a WebSocket to that path is opened with. */
+  webSocket(path: string): WebSocketWay
+}
+
+export interface WebSocketWay extends ClientTls {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** What a server is asked through before it is known which environment it serves. */
@@ -75,6 +82,7 @@ export interface Connection extends AsyncDisposable {
   clockMs(): number | null
   /** What is at this path, as it comes. @throws ServerRefusal, UnreachableError where the server went away */
   open(path: string): AsyncIterable<Buffer>
+  webSocket(path: string): WebSocketWay
 }
 
 const maxAnswerBytes = 256 * 1024 * 1024
@@ -99,6 +107,7 @@ export async function openClient(choice: ServerChoice): Promise<AdminClient> {
     delete: path => call('DELETE', under(path)),
     text: path => readCapped(connection.open(path), connection.shown),
     stream: path => eventsIn(connection.open(under(path))),
+    webSocket: path => connection.webSocket(under(path)),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
 }
@@ -158,6 +167,11 @@ export async function openConnection(choice: ServerChoice): Promise<Connection> 
       }
     },
     clockMs: () => clockMs,
+    webSocket: path => ({
+      url: socketPath ? `ws+unix:${socketPath}:${path}` : `${origin.replace(/^http/, 'ws')}${path}`,
+      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}) },
+      ...tls,
+    }),
     [Symbol.asyncDispose]: () => client.destroy(),
   }
 }

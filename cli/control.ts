@@ -17,6 +17,8 @@ import { openKey } from './seal-key.ts'
 import type { ControlConfig } from './serve-options.ts'
 import { logEvents, tellPeople } from './tell.ts'
 
+/** Where files of a tree lie for debuggers: no folder of this machine, but one that an editor can map to the developer's. */
+const debugRoot = '/estate'
 const lockWaitMs = 10_000
 /** Longer than workers take to build what was live; where they cannot, the change that mends it must still come in. */
 const servedWaitMs = 2_000
@@ -74,7 +76,7 @@ async function startParts(
       store,
       sealKey,
       workers: config.workers,
-      sourceRoot: worktree,
+      sourceRoot: worktree ?? (config.debug.allow ? debugRoot : null),
       boot,
       certificates,
       announce,

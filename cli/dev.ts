@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { estateRoot } from './estate-root.ts'
-import { finish, type Shared } from './run.ts'
+import { freeInspectPort } from './inspector.ts'
+import { CommandError, exit, finish, type Shared } from './run.ts'
 import { readPort, readWorkers, runServer, workerCount } from './serve-options.ts'
 
 interface Options extends Shared {
@@ -10,6 +11,8 @@ interface Options extends Shared {
   readonly workers?: string
   readonly channelsPort: string
   readonly adminPort: string
+  /** True where no port is given. */
+  readonly inspect?: string | true
 }
 
 export function devCommand(): Command {
@@ -21,11 +24,13 @@ export function devCommand(): Command {
     .option('--workers <n>', 'processes that serve channels (default: cores less one, at least 2)')
     .option('--channels-port <port>', 'port of the channels', '17010')
     .option('--admin-port <port>', 'port of the admin API', '8183')
+    .option('--inspect [port]', 'open a port for debuggers of this machine (default: 9229); implies one worker')
     .option('--json', 'tell failures to start as JSON')
     .addHelpText('after', '\nExample:\n  plumb dev\n  curl localhost:17010/api/v1/client -d \'{"client_id":123}\'')
     .action((directory: string | undefined, options: Options) =>
       finish(options, async () => {
-        const workers = workerCount(options.workers === undefined ? null : readWorkers(options.workers))
+        const inspectPort = options.inspect === undefined ? null : await freeInspectPort(options.inspect)
+        const workers = workersOf(options)
         const root = estateRoot(directory ?? '.')
         const dataDirectory = resolve(options.data ?? join(root, '.plumb'))
         return await runServer(
@@ -44,6 +49,7 @@ export function devCommand(): Command {
             tls: { channels: null, admin: null },
             behindProxy: false,
             trustedProxies: [],
+            debug: { allow: true, port: inspectPort },
           },
           ({ channels, admin }) => {
             process.stdout.write(`Serving environments/${options.environment} of ${root}\n`)
@@ -52,4 +58,16 @@ export function devCommand(): Command {
         )
       }),
     )
+}
+
+/** Whoever debugs wants each request to come to where the breakpoints are. @throws CommandError */
+function workersOf({ inspect, workers }: Options): number {
+  const asked = workers === undefined ? null : readWorkers(workers)
+  if (inspect === undefined) return workerCount(asked)
+  if (asked !== null && asked > 1)
+    throw new CommandError(
+      `Cannot start ${asked} workers with --inspect as a debugger there attaches to one: leave --workers out, or use plumb debug --worker N`,
+      { status: exit.usage },
+    )
+  return 1
 }

@@ -7,6 +7,7 @@ import { version } from './version.ts'
 
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./init.ts')).initCommand(),
+  debug: async () => (await import('./debug.ts')).debugCommand(),
   dev: async () => (await import('./dev.ts')).devCommand(),
   serve: async () => (await import('./serve.ts')).serveCommand(),
   validate: async () => (await import('./validate.ts')).validateCommand(),

@@ -5,9 +5,11 @@ import { systemClock } from '../adapters/clock.ts'
 import type { Log } from '../adapters/port.ts'
 import { createAdminApp } from '../engine/admin/app.ts'
 import { feedAudit } from '../engine/admin/audit-feed.ts'
+import { createDebugOperations } from '../engine/admin/debug-operations.ts'
 import { listenAdmin } from '../engine/admin/listen.ts'
 import type { Events } from '../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../engine/admin/tokens.ts'
+import { serveSession } from '../engine/debug/session-socket.ts'
 import type { Logs } from '../engine/log/hub.ts'
 import type { ProcessLog } from '../engine/log/log.ts'
 import { engineMetrics } from '../engine/metrics/engine-metrics.ts'
@@ -23,6 +25,7 @@ import type { SealKey } from '../schema/seal.ts'
 import { builtinVocabulary } from '../schema/vocabulary.ts'
 import { createCompilation } from './compilation.ts'
 import { followSource } from './follow.ts'
+import { openInspector } from './inspector.ts'
 import type { Libraries } from './libraries.ts'
 import type { ControlConfig } from './serve-options.ts'
 import { version } from './version.ts'
@@ -70,6 +73,7 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     tokens,
     audit: store,
     log,
+    debug: createDebugOperations({ host: engine.debug, isAllowed: config.debug.allow }),
     // Behind a proxy it is called by the proxy's name.
     loopback: !config.behindProxy && (config.admin.host === 'localhost' || isLoopback(config.admin.host)),
     behindProxy: config.behindProxy,
@@ -79,12 +83,23 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
   })
   const served = certificates.served('admin')
   const tls = config.tls.admin && served && { manners: config.tls.admin, served }
-  const listener = await listenAdmin({ app, listen: { fd: 3 }, dataDir: dataDirectory, tls })
+  const listener = await listenAdmin({
+    app,
+    listen: { fd: 3 },
+    dataDir: dataDirectory,
+    tls,
+    onTunnel: (socket, { worker, actor, address }) =>
+      void serveSession(socket, engine.debug, Number(worker), { actor: String(actor), address: String(address) }),
+  })
   certificates.follow('admin', listener.serveAs)
+  const inspector = config.debug.port === null ? null : await openInspector(engine.debug, { port: config.debug.port, environment, log })
   tellFirst(tokens, log)
   following.start()
   return {
     async [Symbol.asyncDispose]() {
+      // What they hold goes on, and can end in order.
+      engine.debug.detachAll('the server stops')
+      await inspector?.[Symbol.asyncDispose]()
       await listener.close(closeMs)
       engineSource[Symbol.dispose]()
       await following.close()

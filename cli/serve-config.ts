@@ -165,6 +165,7 @@ function controlConfig(config: ServerConfig, options: ServeFlags): ControlConfig
     workers: workerCount(config.workers),
     ...config.listen,
     tls: tlsAt(base, config.listen.tls, options),
+    debug: { allow: config.debug.allow, port: null },
   }
 }
 

@@ -26,6 +26,8 @@ export interface ControlConfig extends Listen {
   readonly floors: Floors
   readonly workers: number
   readonly logs: WorkerConfig['logs']
+  /** `port`: where debuggers of this machine attach, 0 any; null: nowhere but through the admin API. */
+  readonly debug: { readonly allow: boolean; readonly port: number | null }
 }
 
 /**
@@ -84,6 +86,7 @@ export async function runServer(
     logs: config.logs,
     tls: config.tls.channels,
     trustedProxies: config.trustedProxies,
+    debug: config.debug.allow,
   }
   const binding = await bind({
     channels: config.channels,

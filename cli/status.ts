@@ -34,12 +34,16 @@ export function statusText(environment: string, status: JsonObject): { readonly 
     ...(live.probationUntil ? [['Probation until', String(live.probationUntil)]] : []),
     ...list(status.conditions).map(condition => [
       String(condition.type),
-      `${condition.status}, ${condition.reason}, since ${condition.since}${condition.message ? `: ${condition.message}` : ''}`,
+      `${condition.status}, ${condition.reason}, since ${condition.since}${condition.actor ? `, by ${condition.actor}` : ''}${condition.message ? `: ${condition.message}` : ''}`,
     ]),
     ...(last ? [['Last sync', `${lastWords(last)}, at ${last.at}`]] : []),
     // The reasons of a refusal are the sentences of its issues, where there are any.
     ...(issues.length === 0 && Array.isArray(last?.reasons) ? last.reasons.map(reason => ['Cause', String(reason)]) : []),
     ...list(status.workers).map(worker => [`Worker ${worker.id}`, `${worker.state}, generation ${worker.generation}, pid ${worker.pid}`]),
+    ...list(status.debuggers).map(one => [
+      'Debugger',
+      `of ${one.actor} on worker ${one.worker}, ${one.state}, from ${one.address}, since ${one.since}; plumb debug --detach ends it`,
+    ]),
     ...list(status.holds).map(hold => ['Held', `${hold.reason ?? hold.kind}; ${hold.next ?? ''}`]),
     ...list(status.degraded).map(one => ['Degraded', `${one.ref}: ${one.reason}`]),
     ...list(status.quarantined).map(one => ['Quarantined', `${one.ref}: ${one.reason}`]),

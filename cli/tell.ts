@@ -80,6 +80,16 @@ const tellings: Readonly<Record<string, Telling>> = {
   },
   'task.resubmitted': { level: 'info', message: 'Somebody resubmitted dead letters' },
   'task.discarded': { level: 'info', message: 'Somebody discarded an asynchronous call' },
+  'debugger.attached': {
+    level: 'warn',
+    message: 'A debugger is attached to a worker',
+    say: body => `Debugger attached to worker ${body.worker} by ${body.actor}`,
+  },
+  'debugger.detached': {
+    level: 'info',
+    message: 'A debugger has left its worker',
+    say: body => `Debugger left worker ${body.worker}: ${body.reason}`,
+  },
   'worker.gone': { level: 'info', message: 'A worker is gone' },
   'worker.blamed': {
     level: 'warn',
@@ -103,7 +113,7 @@ const tellings: Readonly<Record<string, Telling>> = {
 const fields = [
   ...['revision', 'serial', 'generation', 'failed', 'from', 'to', 'summary', 'elapsedMs', 'failedAt', 'plan', 'holds', 'mark', 'cleared'],
   ...['dropped', 'code', 'fault', 'issueCount', 'ref', 'worker', 'pid', 'kills', 'id', 'name', 'role', 'expiresAt', 'actor', 'reason'],
-  ...['service', 'cid', 'attempts', 'status', 'count'],
+  ...['service', 'cid', 'attempts', 'status', 'count', 'address'],
 ]
 /** Of a list; the journal has the others. */
 const maxTold = 5

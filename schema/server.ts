@@ -45,6 +45,8 @@ export interface ServerConfig {
   readonly policy: Floors
   /** `access`: whether each request is a line; `level`: the least that is written. */
   readonly logs: { readonly access: boolean; readonly level: 'debug' | 'info' | 'warn' | 'error' }
+  /** Whether an admin may attach a debugger to the workers, through the admin API. */
+  readonly debug: { readonly allow: boolean }
   /** Null: decided by the number of processors. */
   readonly workers: number | null
 }
@@ -78,6 +80,7 @@ export function readServerConfig(declared: JsonObject): ReadServerConfig {
         ...(maxDeletes === undefined ? {} : { maxDeletes }),
       },
       logs: { access: document.logs?.access ?? true, level: document.logs?.level ?? 'info' },
+      debug: { allow: document.debug?.allow ?? false },
       workers: document.workers ?? null,
     },
     findings,

@@ -100,7 +100,7 @@ class TestApp implements App {
     this.#recorder = settings.record === undefined ? null : new Recorder(resolve(root, settings.record), secrets)
     const surroundings = { outgoing: this.#outgoing, clock: this.#time.clock, recorder: this.#recorder }
     this.#doubles = createDoubles(settings.kinds.keys(), surroundings)
-    this.#work = createWork(this.#time.clock, (call, delivery) => invokeService(this.#live, call, delivery))
+    this.#work = createWork(this.#time.clock, (call, delivery) => invokeService(this.#live, call, { delivery }))
     const modules = new Map(estate.modules.map(module => [module.digest, module]))
     this.#runtime = createServiceRuntime({
       moduleOf: digest => modules.get(digest),

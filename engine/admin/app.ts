@@ -11,6 +11,7 @@ import { createCorrelationIds, isCorrelationId } from '../plane/correlation.ts'
 import type { Store } from '../store/port.ts'
 import { type Attempts, createAttempts } from './attempts.ts'
 import { type Checks, createChecks } from './checks.ts'
+import type { DebugOperations } from './debug-port.ts'
 import type { DeployOperations } from './deploys.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { authorised, identify, type Who } from './identify.ts'
@@ -35,6 +36,7 @@ export interface AdminOptions {
   readonly metrics: Metrics
   readonly tokens: Tokens
   readonly audit: Pick<Store, 'appendAudit' | 'readAudit'>
+  readonly debug: DebugOperations
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   /** The TCP port is bound to loopback: only loopback names are its own. Default true. */
   readonly loopback?: boolean

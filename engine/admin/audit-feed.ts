@@ -77,14 +77,15 @@ export function feedAudit({ store, events, log, retryMs = 10_000 }: AuditFeedOpt
 /** Fields that say what changed; an event may hold what is too long for a row. */
 const told = [
   ...['id', 'name', 'role', 'serial', 'generation', 'revision', 'reason', 'summary', 'plan', 'kind', 'code', 'mark', 'issueCount'],
-  ...['from', 'to', 'failed', 'kills', 'expiresAt'],
+  ...['from', 'to', 'failed', 'kills', 'expiresAt', 'worker'],
 ] as const
 const maxTextLength = 500
 
 function entryOf({ seq, at, type, body }: JournalEvent): AuditEntry {
-  const { actor, ref } = body
+  const { actor, ref, address } = body
   return {
-    ...{ at, actor: typeof actor === 'string' ? actor : 'plumb', via: 'server', address: null, role: null, token: null, action: type },
+    ...{ at, actor: typeof actor === 'string' ? actor : 'plumb', via: 'server', role: null, token: null, action: type },
+    address: typeof address === 'string' ? address : null,
     target: typeof ref === 'string' ? ref : null,
     outcome: type.endsWith('.failed') ? 'refused' : 'done',
     detail: detailOf(body),

@@ -14,6 +14,7 @@ import { createSecureServer, isReadable, type Served, serveAs, type TlsManners }
 import { chooseSocketPath, writeAddress } from './address.ts'
 import type { AdminApp } from './app.ts'
 import { type Arrival, securityHeaders } from './guard.ts'
+import { type OnTunnel, takeUpgrades } from './upgrade.ts'
 
 export interface ListenOptions {
   readonly app: AdminApp
@@ -22,6 +23,8 @@ export interface ListenOptions {
   readonly tls?: { readonly manners: TlsManners; readonly served: Served } | null
   /** Must exist. The socket and `admin.addr` are made in it. */
   readonly dataDir: string
+  /** Takes what a row opens a tunnel for. */
+  readonly onTunnel: OnTunnel
 }
 
 export interface AdminListener {
@@ -43,12 +46,14 @@ const limits = {
 const handshakeMs = 10_000
 const maxConnections = 1024
 
-export async function listenAdmin({ app, listen, dataDir, tls = null }: ListenOptions): Promise<AdminListener> {
+export async function listenAdmin({ app, listen, dataDir, tls = null, onTunnel }: ListenOptions): Promise<AdminListener> {
   const secure = tls && createSecureServer(tls.manners, { ...limits, handshakeTimeout: handshakeMs })
   if (secure && tls) serveAs(secure, tls.manners, tls.served)
   const tcp = serve(secure ?? createServer(limits), app, 'tcp')
+  takeUpgrades(tcp, { app, via: 'tcp', onTunnel })
   await listening(tcp, () => tcp.listen({ ...listen, backlog: 512 }))
   const local = serve(createServer(limits), app, 'socket')
+  takeUpgrades(local, { app, via: 'socket', onTunnel })
   try {
     const socketPath = await chooseSocketPath(dataDir)
     await listenPrivately(local, socketPath)

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import type { Logs } from '../log/hub.ts'
 import type { Metrics } from '../metrics/exposition.ts'
 import type { Store } from '../store/port.ts'
+import type { DebugOperations } from './debug-port.ts'
 import type { DeployOperations } from './deploys.ts'
 import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
@@ -69,6 +70,7 @@ export interface RowSurroundings {
   readonly metrics: Metrics
   readonly ready: () => { readonly ready: boolean; readonly reason: string | null }
   readonly document: () => JsonObject
+  readonly debug: DebugOperations
 }
 
 /** Largest body of a request that uploads nothing. */
@@ -99,5 +101,6 @@ export const pathParameters: Readonly<
     many: false,
   },
   id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$', description: 'An id' }, many: false },
+  worker: { schema: { type: 'string', pattern: '^[1-9][0-9]{0,2}$', description: 'The number of a worker, from 1' }, many: false },
   ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$', description: 'kind/name' }, many: true },
 }

@@ -2,6 +2,7 @@
 
 import { isObject, type JsonObject } from '../../schema/json.ts'
 import { rows as auditRows } from './audit-routes.ts'
+import { debugRows } from './debug-routes.ts'
 import { deployRows } from './deploy-routes.ts'
 import { openEventStream } from './event-stream.ts'
 import { rows as logRows } from './logs-routes.ts'
@@ -334,6 +335,7 @@ export const rows: readonly Row[] = [
   ...workRows,
   ...logRows,
   ...metricRows,
+  ...debugRows,
 ]
 
 /** @throws Refusal 400 for content that base64 does not write like this: a lenient reader would make another file of it */

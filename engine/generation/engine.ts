@@ -3,6 +3,7 @@
 import type { Issue } from '../../schema/issue.ts'
 import type { Json, JsonObject } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
+import type { DebugSession } from '../debug/session.ts'
 import type { Delta, Manifest } from './manifest.ts'
 
 export interface LiveState {
@@ -55,12 +56,15 @@ export interface RollbackRequest {
 }
 
 export type Condition = {
-  readonly type: 'Ready' | 'Reconciling' | 'Stalled' | 'Degraded' | 'CertificateInvalid' | 'CertificateExpiring'
+  /** DebuggerAttached is there only while it is true. */
+  readonly type: 'Ready' | 'Reconciling' | 'Stalled' | 'Degraded' | 'CertificateInvalid' | 'CertificateExpiring' | 'DebuggerAttached'
   readonly status: boolean
   readonly reason: string
   readonly since: string
   /** What is wrong and what is done about it, where the reason does not say it. */
   readonly message?: string
+  /** Whose doing it is, where that is somebody's. */
+  readonly actor?: string
 }
 
 export interface EngineStatus {
@@ -75,11 +79,15 @@ export interface EngineStatus {
     readonly id: number
     readonly pid: number
     readonly generation: number
-    readonly state: 'booting' | 'serving' | 'recycling'
+    /** paused: a debugger holds it. */
+    readonly state: 'booting' | 'serving' | 'recycling' | 'paused'
   }[]
   readonly draining: readonly number[]
   /** Resources that do not work as declared, each with the reason. */
   readonly degraded: readonly { readonly ref: Ref; readonly reason: string; readonly since: string }[]
+  readonly debuggers: readonly DebugSession[]
+  /** What the engine itself has to say, beside those of the sync. */
+  readonly conditions: readonly Condition[]
   readonly quarantined: readonly { readonly ref: Ref; readonly reason: string }[]
   /** Module instances that were released and not collected, by path. */
   readonly leaks: readonly { readonly path: string; readonly count: number; readonly holders: readonly string[] }[]

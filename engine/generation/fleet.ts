@@ -6,6 +6,7 @@ import type { Digest } from '../../schema/digest.ts'
 import { LinkError } from '../process/link.ts'
 import { deltaBetween } from './applied.ts'
 import { type Delta, emptyManifest, type Manifest } from './manifest.ts'
+import { createStanding } from './standing.ts'
 import type { PrepareOrder, WorkerPort, Workers } from './workers.ts'
 
 export type Preflight = PrepareOrder['preflight']
@@ -48,6 +49,8 @@ export interface Fleet {
   abort(ready: readonly WorkerPort[], generation: number): Promise<void>
   drain(generation: number): Promise<void>
   bringUp(worker: WorkerPort): Promise<void>
+  /** Somebody waits for a worker that stands at a breakpoint, as no other serves. */
+  waitsForDebugger(): boolean
   /** Who has that generation built. */
   holding(target: Target): readonly WorkerPort[]
 }
@@ -60,7 +63,16 @@ export function createFleet(options: FleetOptions): Fleet {
   const { workers, local } = options
   const comingUp = new Map<WorkerPort, Promise<void>>()
   const tidied = new WeakSet<WorkerPort>()
-  return { prepare, activate, abort, drain, bringUp, holding: target => all().filter(worker => worker.holds(target)) }
+  const standing = createStanding(workers, options.isStopping)
+  return {
+    prepare,
+    activate,
+    abort,
+    drain,
+    bringUp,
+    waitsForDebugger: standing.isAwaited,
+    holding: target => all().filter(worker => worker.holds(target)),
+  }
 
   function all(): readonly WorkerPort[] {
     return local ? [...workers.list(), local] : workers.list()
@@ -70,17 +82,18 @@ export function createFleet(options: FleetOptions): Fleet {
     const live = options.live()
     const isCurrent = (worker: WorkerPort) => worker.live === (options.live()?.generation ?? 0)
     await workers.until(list => list.some(isCurrent), workerWaitMs)
-    // Only workers that serve what is live vote; one that comes up meanwhile is built from what is current by then.
-    const accept = workers.list().filter(isCurrent)
+    await standing.untilOneRuns(isCurrent)
+    // Only workers that serve what is live, and run, vote; one that comes up meanwhile is built from what is current by then.
+    const accept = workers.list().filter(worker => isCurrent(worker) && !worker.isPaused)
     const members = local && accept.length > 0 ? [...accept, local] : accept
     // One that came back a moment ago first lets go of what it built for an earlier control process.
-    await Promise.all(members.map(bringUp))
+    await Promise.all(members.map(worker => standing.unlessStanding(worker, bringUp(worker), null)))
     if (accept.length === 0)
       return { kind: 'refused', reasons: ['Cannot prepare as no worker is connected; workers are started anew within a second, try again'] }
     const outcomes = await Promise.all(
       members.map(async worker => {
         try {
-          await worker.prepare({
+          const preparing = worker.prepare({
             generation: order.generation,
             manifest: order.manifest,
             base: live && { generation: live.generation, manifest: live.manifest },
@@ -88,7 +101,8 @@ export function createFleet(options: FleetOptions): Fleet {
             whole: order.contents,
             ...frame(order.contents, order.preflight),
           })
-          return { worker, reason: null, gone: false }
+          if ((await standing.unlessStanding(worker, preparing, order.generation)) !== 'left') return { worker, reason: null, gone: false }
+          return { worker, reason: 'Cannot prepare as a debugger holds the worker', gone: true }
         } catch (error) {
           const gone = error instanceof LinkError
           if (gone) worker.dismiss(`did not answer to generation ${order.generation}: ${messageOf(error)}`)
@@ -109,7 +123,7 @@ export function createFleet(options: FleetOptions): Fleet {
     const activateOn = async (worker: WorkerPort): Promise<void> => {
       if (!ready.includes(worker)) return void bringUp(worker)
       try {
-        await worker.activate(generation, { keepPrevious, drainMs })
+        await standing.unlessStanding(worker, worker.activate(generation, { keepPrevious, drainMs }), generation)
       } catch (error) {
         worker.dismiss(`did not activate generation ${generation}: ${messageOf(error)}`)
       }
@@ -122,9 +136,14 @@ export function createFleet(options: FleetOptions): Fleet {
   async function abort(ready: readonly WorkerPort[], generation: number): Promise<void> {
     await Promise.all(
       ready.map(worker =>
-        worker.abort(generation).catch(error => worker.dismiss(`did not abort generation ${generation}: ${messageOf(error)}`)),
+        standing.unlessStanding(
+          worker,
+          worker.abort(generation).catch(error => worker.dismiss(`did not abort generation ${generation}: ${messageOf(error)}`)),
+          generation,
+        ),
       ),
     )
+    standing.abort(generation)
   }
 
   async function bringUp(worker: WorkerPort): Promise<void> {
@@ -136,12 +155,14 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   async function climbTo(worker: WorkerPort): Promise<void> {
+    await standing.caughtUp(worker)
     // What an earlier control process had it build and never committed is nobody's. Once: later ones are of this process.
     if (!tidied.has(worker)) {
       tidied.add(worker)
       await worker.keepOnly([options.live()?.generation ?? 0, options.fallback()?.generation ?? 0]).catch(() => undefined) // a worker that is gone keeps nothing
     }
-    for (let target = options.live(); target && worker.live !== target.generation && !options.isStopping(); target = options.live()) {
+    const isBehind = (target: Target) => worker.live !== target.generation && !worker.isPaused && !options.isStopping()
+    for (let target = options.live(); target && isBehind(target); target = options.live()) {
       try {
         if (!worker.holds(target))
           await worker.prepare({
@@ -163,7 +184,12 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   async function drain(generation: number): Promise<void> {
-    await Promise.all(all().map(worker => worker.drain(generation, drainMs).catch(() => undefined))) // a worker that is gone has nothing to drain
+    await Promise.all(
+      all().map(worker => {
+        const draining = worker.drain(generation, drainMs).catch(() => undefined) // a worker that is gone has nothing to drain
+        return standing.unlessStanding(worker, draining, generation)
+      }),
+    )
   }
 
   function frame(

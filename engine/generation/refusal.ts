@@ -22,7 +22,7 @@ export function issueLine({ at, code, message }: Issue): string {
 export function whyBusy(live: Pick<CurrentState, 'generation' | 'probationUntil'> | null, workers: Pick<Workers, 'list'>): string | null {
   if (live?.probationUntil)
     return `Cannot apply as generation ${live.generation} is on probation until ${live.probationUntil}; the newest revision follows, or end it with plumb sync --end-probation`
-  const draining = new Set(workers.list().flatMap(worker => worker.draining))
+  const draining = new Set(workers.list().flatMap(worker => (worker.isPaused ? [] : worker.draining)))
   if (draining.size >= maxDraining)
     return `Cannot apply as ${draining.size} generations still drain; the newest revision follows when one has ended`
   return null

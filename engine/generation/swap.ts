@@ -54,6 +54,8 @@ export interface Swap extends AsyncDisposable {
   manifestOf(serial: number): Promise<Manifest | undefined>
   /** Brings a worker that came new, or back, to what is live. */
   bringUp(worker: WorkerPort): Promise<void>
+  /** Somebody waits for a worker that stands at a breakpoint, as no other serves. */
+  waitsForDebugger(): boolean
   /** Serial at which the live generation was activated and until when it is on probation. */
   probation(): { readonly generation: number; readonly pairs: ApplyRequest['pairs'] } | null
 }
@@ -152,6 +154,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
         .catch(error => announce('store.failed', { reason: messageOf(error) })),
     manifestOf,
     bringUp: fleet.bringUp,
+    waitsForDebugger: fleet.waitsForDebugger,
     probation: () => (live?.probationUntil ? { generation: live.generation, pairs: onTrial } : null),
     async [Symbol.asyncDispose]() {
       stopping = true
@@ -349,7 +352,7 @@ export async function createSwap(options: SwapOptions): Promise<Swap> {
     fallback = null
     await fleet.activate(fleet.holding(back), back.generation, false)
     // Workers of a server that started anew have nothing to go back to: they build it, and who asked is answered when they have.
-    await workers.until(list => !list.some(worker => worker.live === failed.generation), rebuildWaitMs)
+    await workers.until(list => !list.some(worker => worker.live === failed.generation && !worker.isPaused), rebuildWaitMs)
     watch.lap('activate')
     await recorder.committed(state)
     if (outcome === 'failed-probation')

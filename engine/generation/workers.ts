@@ -17,6 +17,10 @@ export interface WorkerPort {
   readonly pid: number
   /** 0: none yet. */
   readonly live: number
+  /** Stands at a breakpoint: it does nothing of what it is told until somebody lets it go on. */
+  readonly isPaused: boolean
+  /** A debugger is attached to it, whether it stands or runs. */
+  readonly isDebugged: boolean
   /** Whether it has that generation built from that manifest: a number alone may have been given to a build that was aborted. */
   holds(of: { readonly generation: number; readonly manifest: string }): boolean
   /** Rejects with the reasons of the worker, or LinkError when it is gone. */

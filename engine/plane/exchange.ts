@@ -76,6 +76,7 @@ class Exchange implements Unit, Deadlined, OpenRequest, BodyReader {
   before: Deadlined | null = null
   after: Deadlined | null = null
   slot = -1
+  dueAt = 0
 
   readonly #surrounding: Surrounding
   readonly #request: ChannelRequest

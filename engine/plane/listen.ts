@@ -7,6 +7,8 @@ import type { Server as SecureServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Log } from '../../adapters/port.ts'
 import type { JsonObject } from '../../schema/json.ts'
+import type { CatchUp } from '../debug/catch-up.ts'
+import type { Pauses } from '../debug/pauses.ts'
 import type { Generation } from '../generation/generation.ts'
 import type { Access } from '../log/access.ts'
 import { createServer } from '../node-http.ts'
@@ -21,6 +23,7 @@ import { createCorrelationIds } from './correlation.ts'
 import { Counters } from './counters.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Surrounding, serveRequest } from './exchange.ts'
+import { holdRequest } from './held-request.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { livenessPath, readinessPath } from './pattern.ts'
 
@@ -41,6 +44,10 @@ export interface PlaneOptions {
   errorFields?(error: unknown): ErrorFields
   /** Told of each request that was answered, or left by its caller; those that the server answers by itself are none. */
   onAnswered?(access: Access): void
+  /** What a request waits for before it begins; null, or absent: nothing. */
+  ready?: CatchUp
+  /** Of debuggers, which may hold the process: no deadline counts that time. */
+  readonly pauses?: Pick<Pauses, 'totalMs' | 'isFresh'>
 }
 
 export type Place = { readonly fd: number } | { readonly port: number; readonly host: string }
@@ -70,7 +77,9 @@ class HttpPlane implements Plane {
   readonly counters = new Counters()
   readonly #limits: Limits
   readonly #log: Log
-  readonly #deadlines = new Deadlines()
+  readonly #deadlines: Deadlines
+  readonly #ready: CatchUp
+  readonly #pauses: PlaneOptions['pauses']
   readonly #connections: Connections
   readonly #server: Server<typeof ChannelRequest>
   readonly #secure: SecureServer<typeof ChannelRequest> | null
@@ -84,6 +93,10 @@ class HttpPlane implements Plane {
   constructor(options: PlaneOptions) {
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#log = options.log
+    this.#ready = options.ready ?? (() => null)
+    const { pauses } = options
+    this.#pauses = pauses
+    this.#deadlines = new Deadlines(pauses && (() => pauses.totalMs))
     const clients = options.clients ?? createClientAddresses([])
     this.#connections = new Connections(this.#limits.maxConnectionsPerAddress, clients.isProxy)
     this.#surrounding = {
@@ -157,8 +170,13 @@ class HttpPlane implements Plane {
     server.maxHeadersCount = 0
     server.timeout = 0
     server.maxConnections = limits.maxConnections
-    const serve = (request: ChannelRequest, response: ServerResponse, awaitsContinue: boolean) =>
+    const begin = (request: ChannelRequest, response: ServerResponse, awaitsContinue: boolean) =>
       serveRequest(this.#surrounding, { request, response, open: this.#connections.openOn(request.socket), awaitsContinue })
+    const serve = (request: ChannelRequest, response: ServerResponse, awaitsContinue: boolean) => {
+      const ready = this.#ready()
+      if (ready === null) begin(request, response, awaitsContinue)
+      else holdRequest(request, ready, limits.maxBodyBytes, () => begin(request, response, awaitsContinue))
+    }
     server.on('request', (request, response) => serve(request, response, false))
     server.on('checkContinue', (request, response) => serve(request, response, true))
     server.on('checkExpectation', (request, response) => serve(request, response, false))
@@ -169,11 +187,18 @@ class HttpPlane implements Plane {
       socket.once('close', () => this.#sockets.delete(socket))
       if (this.#secure === null) this.#connections.watch(socket)
     })
+    // A process that a debugger held finds every time over, and what was sent to it meanwhile still unread.
+    const wasHeld = () => this.#pauses?.isFresh(limits.checkMs + heldGraceMs) ?? false
+    server.on('timeout', socket => {
+      if (wasHeld()) socket.setTimeout(limits.idleMs)
+      else socket.destroy()
+    })
     this.#secure?.prependListener('secureConnection', socket => this.#connections.watch(socket))
     server.on('drop', () => this.#warn({ limit: limits.maxConnections }, 'Refused a connection: too many are open'))
     server.on('clientError', (error: Error & { code?: string; rawPacket?: Buffer }, socket) => {
       if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') socket.destroy()
       else if (this.#secure !== null && !isReadable(error)) socket.destroy()
+      else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && wasHeld()) return
       else if (isSocket(socket)) this.#answerUnread(error, socket)
     })
   }
@@ -222,6 +247,8 @@ function httpOptions(limits: Limits): ServerOptions<typeof ChannelRequest> {
 
 const alive = { status: 200, body: { status: 'alive' } }
 const lingerMs = 500
+/** What times a process that a debugger held may find over once it goes on. */
+const heldGraceMs = 500
 
 function isSocket(stream: unknown): stream is Socket {
   return typeof stream === 'object' && stream !== null && 'remoteAddress' in stream

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { JsonObject } from '../../schema/json.ts'
 import type { Ref } from '../../schema/ref.ts'
+import { neverPaused, type PausedMs, startDeadline } from '../debug/paused-time.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
@@ -19,7 +20,7 @@ const defaultDeadlineMs = 30_000
 export async function invokeService(
   live: BuiltGeneration | null,
   invocation: Invocation,
-  delivery: Delivery | null = null,
+  { delivery = null, pausedMs = neverPaused }: { readonly delivery?: Delivery | null; readonly pausedMs?: PausedMs } = {},
 ): Promise<InvocationOutcome> {
   const startedAt = performance.now()
   const elapsed = () => Math.round((performance.now() - startedAt) * 100) / 100
@@ -54,7 +55,9 @@ export async function invokeService(
     })
   const deadlineMs = invocation.deadlineMs ?? defaultDeadlineMs
   const aborting = new AbortController()
-  const timer = setTimeout(() => aborting.abort(new DeadlineError(`The call did not end within ${deadlineMs} ms`)), deadlineMs)
+  const callOff = startDeadline(deadlineMs, pausedMs, () =>
+    aborting.abort(new DeadlineError(`The call did not end within ${deadlineMs} ms`)),
+  )
   const leave = live.enter()
   try {
     const signal = AbortSignal.any([aborting.signal, live.signal])
@@ -89,7 +92,7 @@ export async function invokeService(
     const { status, problem } = problemOf(error)
     return failed(status, problem)
   } finally {
-    clearTimeout(timer)
+    callOff()
     leave()
   }
 }

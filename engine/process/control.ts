@@ -9,6 +9,8 @@ import { messageOf } from '../../adapters/redact.ts'
 import type { AdapterRow } from '../../adapters/table.ts'
 import type { Ref } from '../../schema/ref.ts'
 import { createUnsealer, type SealKey } from '../../schema/seal.ts'
+import { debuggerCondition } from '../debug/condition.ts'
+import { createDebugHost, type DebugHost, removeLeftSockets } from '../debug/host.ts'
 import { createIntake } from '../generation/activate.ts'
 import { type CurrentState, readCurrent } from '../generation/current.ts'
 import type { Engine, EngineStatus } from '../generation/engine.ts'
@@ -33,6 +35,7 @@ import { serviceRef } from './guard.ts'
 import { isOver, lifeOf } from './life.ts'
 import { createLocal, type Local } from './local.ts'
 import type { Quarantined, Report } from './messages.ts'
+import { debugSocketPath } from './paths.ts'
 import { acceptWorkers, type ConnectedWorkers } from './workers.ts'
 
 export interface EngineOptions {
@@ -61,6 +64,7 @@ export interface ProcessEngine extends Engine, AsyncDisposable {
   readonly queue: Pick<Queue, 'tasks' | 'snapshot'>
   /** What the workers have counted, by number; one that does not answer within a second is absent. */
   snapshots(): Promise<ReadonlyMap<number, WorkerSnapshot>>
+  readonly debug: DebugHost
   /** Resolves when every worker serves what is live, after `ms`, or when `signal` is aborted. */
   served(ms: number, signal: AbortSignal): Promise<void>
 }
@@ -126,6 +130,7 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   })
   const local = createHost()
   await removeLeftBlames()
+  await removeLeftSockets(dataDirectory)
   const workers: ConnectedWorkers = await acceptWorkers({
     dataDirectory,
     welcome: () => ({
@@ -138,10 +143,13 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
       followed: options.logs.followed(),
     }),
     onUp: worker => void swap?.bringUp(worker),
-    onDown: ({ id, pid, life, isDeath }) => {
+    onDown: ({ id, pid, life, isDeath, wasDebugged }) => {
       announce('worker.gone', { worker: id, pid })
-      if (isDeath) void afterDeath(pid, life)
+      void rm(debugSocketPath(dataDirectory, life), { force: true })
+      // One that was debugged has ended for reasons that no generation is to be judged by.
+      if (isDeath && !wasDebugged) void afterDeath(pid, life)
     },
+    onResumed: async worker => await swap?.bringUp(worker),
     onReport: (_worker, report) => judge(report),
     acquire: grants.acquire,
     release: grants.release,
@@ -157,12 +165,21 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
     follow: filters => workers.tell('follow', { filters }),
   })
   options.certificates.follow('channels', workers.certificate)
+  const debug = createDebugHost({
+    dataDirectory,
+    workers,
+    announce,
+    now: Date.now,
+    // It may have missed an apply; nobody has to call for that.
+    onResumed: worker => void swap?.bringUp(worker),
+  })
   const started = await createSwap({ ...options, workers, local: local.port, boot: options.boot, now: Date.now })
   swap = started
   for (const worker of [...workers.list(), local.port]) void started.bringUp(worker)
   queue.start()
 
   return {
+    debug,
     dispatch,
     queue,
     live: started.live,
@@ -237,11 +254,14 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   }
 
   function serving() {
-    return workers.list().find(worker => worker.live === started.live().generation && worker.live > 0)
+    const found = workers.list().filter(worker => worker.live === started.live().generation && worker.live > 0)
+    return found.find(worker => !worker.isPaused) ?? found[0]
   }
 
   function status(): EngineStatus {
     const { serial, generation, manifest, digest, probationUntil } = started.live()
+    const sessions = debug.sessions()
+    const condition = debuggerCondition(sessions, started.waitsForDebugger())
     const reports = [...workers.reports()].sort((a, b) => a.worker.id - b.worker.id)
     return {
       live: { serial, generation, revision: manifest.revision, digest, probationUntil },
@@ -249,12 +269,14 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
         id: worker.id,
         pid: worker.pid,
         generation: worker.live,
-        state: worker.live === generation && generation > 0 ? 'serving' : 'booting',
+        state: worker.isPaused ? 'paused' : worker.live === generation && generation > 0 ? 'serving' : 'booting',
       })),
       draining: [...new Set(reports.flatMap(({ report }) => report?.draining ?? []))],
       degraded: [
         ...new Map([...reports.flatMap(({ report }) => report?.degraded ?? []), ...local.degraded()].map(one => [one.ref, one])).values(),
       ],
+      debuggers: sessions,
+      conditions: condition ? [condition] : [],
       quarantined: quarantineList(),
       leaks: reports.flatMap(({ report }) => report?.leaks ?? []),
     }
@@ -263,7 +285,9 @@ export async function startEngine(options: EngineOptions & { readonly boot: Swap
   function judge(report: Report): void {
     const current = started.probation()
     if (!current || report.health.generation !== current.generation) return
-    const health = workers.reports().flatMap(each => (each.report?.health.generation === current.generation ? [each.report.health] : []))
+    // What a debugger made of answers is no fault of what is on trial.
+    const judged = workers.reports().filter(({ worker }) => !worker.isDebugged)
+    const health = judged.flatMap(each => (each.report?.health.generation === current.generation ? [each.report.health] : []))
     const deaths = trial.generation === current.generation ? trial.deaths : 0
     const reason = judgeProbation({ deaths, health, changed: new Set(current.pairs.map(([ref]) => ref)) })
     if (reason !== null) void started.failProbation(current.generation, reason)

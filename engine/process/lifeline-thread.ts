@@ -3,11 +3,19 @@
 import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
+import { Pauses } from '../debug/pauses.ts'
 import { writeBlame } from './blame.ts'
 
-const { fd, shared, blamePath } = workerData as { fd: number; shared: SharedArrayBuffer; blamePath: string | null } // given by lifeline.ts
+interface Given {
+  readonly fd: number
+  readonly shared: SharedArrayBuffer
+  readonly pauses: SharedArrayBuffer
+  readonly blamePath: string | null
+}
+const { fd, shared, pauses: buffer, blamePath } = workerData as Given // given by lifeline.ts
 const beatMs = 500
 const stuckMs = 2000
+const pauses = new Pauses(buffer)
 const cells = new Int32Array(shared)
 const pipe = new Socket({ fd, readable: true, writable: true })
 let names: readonly string[] = []
@@ -26,10 +34,10 @@ setInterval(beat, beatMs)
 
 function beat(): void {
   const seen = Atomics.load(cells, 0)
-  if (seen !== turns) {
+  if (seen !== turns || (turns > 0 && pauses.sessions > 0)) {
     turns = seen
     turnedAt = performance.now()
-    // It was slow, not stuck.
+    // It was slow, not stuck; or whoever debugs it has it stand still.
     if (blamed && blamePath !== null) rmSync(blamePath, { force: true })
     blamed = false
     pipe.write('.')

@@ -3,6 +3,7 @@
 // Both run in a thread of their own, since a loop that user code blocks can neither beat nor notice.
 
 import { Worker } from 'node:worker_threads'
+import { Pauses } from '../debug/pauses.ts'
 
 export interface Lifeline {
   /** The process is loaded: from here on one that does not turn its loop is stuck. */
@@ -11,6 +12,8 @@ export interface Lifeline {
   blame(index: number): void
   /** The names `blame` counts by. */
   name(names: readonly string[]): void
+  /** Of debuggers: while one is attached, a loop that does not turn is not stuck. */
+  readonly pauses: Pauses
 }
 
 /** Milliseconds between two turns of the loop that the thread must see. */
@@ -26,11 +29,12 @@ export function holdLifeline(
   { blamePath, onOrphaned }: { readonly blamePath: string | null; readonly onOrphaned: () => void },
 ): Lifeline {
   const shared = new SharedArrayBuffer(8)
+  const pauses = new Pauses()
   const cells = new Int32Array(shared) // [turns, blamed index + 1]
   const { NODE_COMPILE_CACHE: codeCache } = process.env
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const thread = new Worker(new URL(`./lifeline-thread.${extension}`, import.meta.url), {
-    workerData: { fd, shared, blamePath },
+    workerData: { fd, shared, pauses: pauses.buffer, blamePath },
     execArgv: [],
     // The folder of V8's bytecode alone, so that this start of TypeScript is not one from nothing.
     env: codeCache === undefined ? {} : { NODE_COMPILE_CACHE: codeCache },
@@ -44,5 +48,6 @@ export function holdLifeline(
     },
     blame: index => Atomics.store(cells, 1, index + 1),
     name: names => thread.postMessage(names),
+    pauses,
   }
 }

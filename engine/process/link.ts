@@ -18,7 +18,8 @@ export class LinkError extends Error {
 export type Methods = Readonly<Record<string, (body: never) => unknown>>
 
 export interface Link {
-  call<Answer>(method: string, body: unknown, options?: { readonly timeoutMs?: number }): Promise<Answer>
+  /** `isPatient` false: not waited for longer where the other process stands at a breakpoint. Default true. */
+  call<Answer>(method: string, body: unknown, options?: { readonly timeoutMs?: number; readonly isPatient?: boolean }): Promise<Answer>
   /** Sends without waiting for an answer; dropped silently when the link is closed. */
   notify(method: string, body: unknown): void
   readonly closed: Promise<void>
@@ -38,7 +39,12 @@ type Frame =
 const maxFrameBytes = 64 * 1024 * 1024
 const defaultTimeoutMs = 60_000
 
-export function openLink(socket: Socket, methods: Methods): Link {
+export interface LinkOptions {
+  /** Whether the other process stood at a breakpoint at any instant since (of `performance.now()`): a call then waits on. Never where absent. */
+  readonly hasHeldSince?: (at: number) => boolean
+}
+
+export function openLink(socket: Socket, methods: Methods, { hasHeldSince = () => false }: LinkOptions = {}): Link {
   const open = new Map<number, { resolve(value: never): void; reject(error: Error): void; timer: NodeJS.Timeout }>()
   let lastCall = 0
   socket.on(
@@ -55,16 +61,24 @@ export function openLink(socket: Socket, methods: Methods): Link {
   })
 
   return {
-    call: (method, body, { timeoutMs = defaultTimeoutMs } = {}) =>
+    call: (method, body, { timeoutMs = defaultTimeoutMs, isPatient = true } = {}) =>
       new Promise((resolve, reject) => {
         if (socket.destroyed) return reject(new LinkError('Cannot call as the link to the other process is closed'))
         const call = ++lastCall
-        const timer = setTimeout(() => {
-          settle(call)?.reject(
-            new LinkError(`Cannot finish "${method}" as the other process did not answer within ${timeoutMs} ms`, { mayHaveArrived: true }),
-          )
-        }, timeoutMs)
-        open.set(call, { resolve, reject, timer })
+        const wait = () => {
+          const from = performance.now()
+          return setTimeout(() => {
+            const waiting = open.get(call)
+            if (waiting && isPatient && hasHeldSince(from)) waiting.timer = wait()
+            else
+              settle(call)?.reject(
+                new LinkError(`Cannot finish "${method}" as the other process did not answer within ${timeoutMs} ms`, {
+                  mayHaveArrived: true,
+                }),
+              )
+          }, timeoutMs)
+        }
+        open.set(call, { resolve, reject, timer: wait() })
         send({ call, method, body: body as Json }) // what callers pass is JSON data
       }),
     notify: (method, body) => {

@@ -40,6 +40,8 @@ export function createLocal(options: LocalOptions): Local {
       return live
     },
     // Nothing that control hosts is a unit of work: nothing has to be waited for.
+    isPaused: false,
+    isDebugged: false,
     draining: [],
     holds: ({ generation, manifest }) => built.get(generation) === manifest,
     async prepare(order) {

@@ -118,6 +118,8 @@ export type WorkerMethods = {
   follow(body: { readonly filters: readonly LogFilter[] }): Promise<void>
   /** What it has counted. */
   metrics(): Promise<WorkerSnapshot>
+  /** Takes debuggers from here on, at the socket of this life; rejects where that is not allowed. */
+  debug(body: null): Promise<void>
   ping(body: { readonly ref: Ref }): Promise<{ readonly ok: boolean; readonly elapsedMs: number; readonly reason: string | null }>
 }
 
@@ -133,6 +135,8 @@ export type ControlMethods = {
   submit(body: Submission): Promise<Acceptance>
   /** Lines of its log: warnings, and what is followed. */
   lines(body: LineBatch): void
+  /** The worker goes on after `count` pauses by debuggers; resolves when it serves what is live. */
+  resumed(body: { readonly count: number }): Promise<void>
   /** Said before an end in good order: the link that closes next is no death. */
   leaving(): void
 }

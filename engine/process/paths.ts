@@ -8,6 +8,18 @@ export function linkPath(dataDirectory: string): string {
   return join(dataDirectory, 'link.sock')
 }
 
+/** The socket at which a worker takes debuggers, of that life of it. */
+export function debugSocketPath(dataDirectory: string, life: string): string {
+  return join(dataDirectory, `debug-${life}.sock`)
+}
+
+const debugSocket = /^debug-(.+)\.sock$/
+
+/** The life that such a socket belongs to; null for any other file. */
+export function debuggedLife(name: string): string | null {
+  return debugSocket.exec(name)?.[1] ?? null
+}
+
 /** sockaddr_un holds 108 bytes, a zero at the end included. */
 const maxAddressBytes = 107
 

@@ -11,4 +11,6 @@ export interface WorkerConfig {
   /** Of the channels' port; null: plain HTTP. */
   readonly tls: TlsManners | null
   readonly trustedProxies: readonly string[]
+  /** Whether debuggers may attach. */
+  readonly debug: boolean
 }

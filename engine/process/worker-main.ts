@@ -8,7 +8,7 @@ import { holdLifeline } from './lifeline.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 const config = JSON.parse(process.argv[2] ?? '') as WorkerConfig // written by the binder
-const { dataDirectory, human, logs } = config
+const { dataDirectory, human, logs, debug } = config
 const id = Number(process.argv[3])
 process.title = `plumb worker ${id}`
 const graceMs = 30_000
@@ -42,6 +42,7 @@ const worker = startWorker({
   log,
   lifeline,
   ...config,
+  isDebuggable: debug,
 })
 
 // That of libraries; a file of the estate has one of its own, which names it.
@@ -60,6 +61,7 @@ process.on('uncaughtException', error => {
   process.exit(70)
 })
 process.on('exit', () => {
+  worker.letDebuggersGo()
   if (!ending && !known) blameRunning('ended the process')
   log.end()
   worker.flush()

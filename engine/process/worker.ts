@@ -13,6 +13,9 @@ import { adapterTable } from '../../adapters/table.ts'
 import { partsOf, type Ref } from '../../schema/ref.ts'
 import { createUnsealer, type Unsealer } from '../../schema/seal.ts'
 import type { Vocabulary } from '../../schema/vocabulary.ts'
+import { createCatchUp } from '../debug/catch-up.ts'
+import { pausingClock } from '../debug/paused-time.ts'
+import { createRelay } from '../debug/relay.ts'
 import { createIntake } from '../generation/activate.ts'
 import type { BuiltGeneration } from '../generation/built.ts'
 import { Instances } from '../generation/instances.ts'
@@ -46,9 +49,13 @@ export interface WorkerOptions extends WorkerConfig {
   readonly vocabulary: Vocabulary
   readonly log: ProcessLog
   readonly lifeline: Lifeline
+  /** Whether debuggers may attach: code then carries its source map for them. */
+  readonly isDebuggable: boolean
 }
 
 export interface RunningWorker {
+  /** Detaches debuggers, as the process ends at once. */
+  letDebuggersGo(): void
   /** Lets what is open finish, at most `graceMs`. */
   close(graceMs: number): Promise<void>
   /** Tells control the last of the log, for a sudden end. */
@@ -81,6 +88,9 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   let lastDegraded: Report['degraded'] = null
   let closing = false
 
+  const { pauses } = lifeline
+  const pausedMs = () => pauses.totalMs
+  const relay = createRelay({ dataDirectory: options.dataDirectory, life, pauses })
   const runtime = createServiceRuntime({
     moduleOf: digest => held.moduleOf(digest),
     dependencies: lockfile => held.librariesOf(lockfile),
@@ -88,11 +98,12 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     clients: clientKinds(vocabulary),
     submit: createSubmit({ ask: (submission, timeoutMs) => ask('submit', submission, { timeoutMs }) }),
     log,
-    inlineMaps: options.human,
+    inlineMaps: options.isDebuggable,
+    pausedMs,
   })
   const guard = { begins, refuses: (name: string) => quarantined.get(name) ?? null }
   const surroundings: Surroundings = {
-    clock: systemClock,
+    clock: pausingClock(systemClock, pausedMs),
     log,
     get workers() {
       return poolShare
@@ -114,7 +125,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   })
   const taken = createTaken({
     canRun: () => held.slots.live !== null,
-    run: order => invokeService(held.slots.live, order, order.delivery),
+    run: order => invokeService(held.slots.live, order, { delivery: order.delivery, pausedMs }),
     tell: (id, outcome) => ask('outcome', { id, outcome }),
     clock: systemClock,
   })
@@ -127,6 +138,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     onAnswered: access => log.book.writeAccess(access),
     tls: options.tls,
     clients: createClientAddresses(options.trustedProxies),
+    ...(options.isDebuggable ? { pauses, ready: createCatchUp(pauses, count => ask('resumed', { count })) } : {}),
   })
   const forwarder = new Forwarder(log.book)
   const snapshot = createWorkerSnapshot({ live: () => held.slots.live, counters: plane.counters, services: runtime.kind, log })
@@ -148,6 +160,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       await held.close()
       control?.close()
     },
+    letDebuggersGo: () => relay.close(),
   }
 
   async function stayConnected(): Promise<void> {
@@ -214,13 +227,19 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       drain: async ({ generation, deadlineMs }) => held.drain(generation, deadlineMs),
       quarantine: async ({ list }) => setQuarantine(list),
       certificate: async served => plane.serveAs(served),
-      invoke: invocation => invokeService(held.slots.live, invocation),
+      invoke: invocation => invokeService(held.slots.live, invocation, { pausedMs }),
+      debug: takeDebuggers,
       take: async order => taken.take(order),
       logs: async ({ filter, limit }) => log.book.newest(filter, limit),
       metrics: async () => snapshot(),
       follow: async ({ filters }) => forwarder.follow(filters),
       ping: ({ ref }) => pingConnection(held.slots.live, ref),
     }
+  }
+
+  async function takeDebuggers(): Promise<void> {
+    if (!options.isDebuggable) throw new Error('Cannot take a debugger as this worker was not started for it')
+    await relay.open()
   }
 
   function listen(): Promise<unknown> {
@@ -272,7 +291,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     if (text !== lastReport || !isSame) control.notify('report', isSame ? current : { ...current, degraded })
     lastReport = text
     lastDegraded = degraded
-    if (runtime.uncollected() >= recycleAfter) recycle()
+    // A debugger holds code of its own, and would lose its process.
+    if (pauses.sessions === 0 && runtime.uncollected() >= recycleAfter) recycle()
   }
 
   /** Ends in good order; the supervisor starts the next. */

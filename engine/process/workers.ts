@@ -5,6 +5,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { basename } from 'node:path'
 import type { Ref } from '../../schema/ref.ts'
+import { Halts } from '../debug/halts.ts'
 import type { Invocation, InvocationOutcome } from '../generation/engine.ts'
 import type { Delta } from '../generation/manifest.ts'
 import type { PrepareOrder, WorkerPort, Workers } from '../generation/workers.ts'
@@ -22,7 +23,15 @@ export interface WorkersOptions {
   /** A worker said hello, or came back. */
   readonly onUp: (worker: WorkerPort) => void
   /** `isDeath`: it did not say that it would end. */
-  readonly onDown: (worker: { readonly id: number; readonly pid: number; readonly life: string; readonly isDeath: boolean }) => void
+  readonly onDown: (worker: {
+    readonly id: number
+    readonly pid: number
+    readonly life: string
+    readonly isDeath: boolean
+    readonly wasDebugged: boolean
+  }) => void
+  /** A debugger let it go on; resolves when it serves what is live. */
+  readonly onResumed: (worker: WorkerPort) => Promise<void>
   readonly onReport: (worker: WorkerPort, report: Report) => void
   readonly acquire: (name: string, life: string, ttlMs: number) => Promise<{ readonly term: number } | null>
   readonly release: (name: string, life: string, term: number) => Promise<boolean>
@@ -42,6 +51,8 @@ export interface ConnectedWorkers extends Workers, AsyncDisposable {
   ask<Answer>(method: keyof WorkerMethods, body: unknown, timeoutMs: number): Promise<readonly Answered<Answer>[]>
   /** Tells all of them. */
   tell(method: keyof WorkerMethods, body: unknown): void
+  /** Has that worker take debuggers. Rejects where it is not there, or may not. */
+  debugged(id: number): Promise<Debugged>
 }
 
 export interface Answered<Answer> {
@@ -49,10 +60,23 @@ export interface Answered<Answer> {
   readonly answer: Answer | null
 }
 
+/** A worker that takes debuggers. */
+export interface Debugged {
+  readonly worker: WorkerPort
+  readonly life: string
+  readonly halts: Halts
+  /** Says that `halts` are not what they were. */
+  changed(): void
+  /** The worker is gone. */
+  readonly closed: Promise<void>
+}
+
 /** Entries of one part: its JSON stays some tens of kilobytes, so that no end parses for long. */
 const partEntries = 60
 const prepareTimeoutMs = 120_000
 const activateTimeoutMs = 10_000
+/** A worker whose loop does not turn is killed after as long. */
+const debugTimeoutMs = 5_000
 
 export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedWorkers> {
   const connected = new Map<Link, Connection>()
@@ -68,8 +92,8 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
   return {
     list,
     until,
-    invoke: (id, invocation, timeoutMs) => linkOf(id).call('invoke', invocation, { timeoutMs }),
-    ping: (id, ref) => linkOf(id).call('ping', { ref }),
+    invoke: (id, invocation, timeoutMs) => connectionOf(id).link.call('invoke', invocation, { timeoutMs }),
+    ping: (id, ref) => connectionOf(id).link.call('ping', { ref }),
     reports: () => [...connected.values()].map(({ port, report }) => ({ worker: port, report })),
     quarantine: list => tell('quarantine', { list }),
     certificate: served => tell('certificate', served),
@@ -77,10 +101,22 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
       Promise.all(
         [...connected.values()].map(async ({ link, port }) => ({
           worker: port.id,
-          answer: await link.call<never>(method, body, { timeoutMs }).catch(() => null), // as the contract says
+          answer: await link.call<never>(method, body, { timeoutMs, isPatient: false }).catch(() => null), // as the contract says
         })),
       ),
     tell,
+    async debugged(id) {
+      const connection = connectionOf(id)
+      const { link, halts, port: worker, hello } = connection
+      connection.debugging ??= link.call<void>('debug', null, { timeoutMs: debugTimeoutMs })
+      try {
+        await connection.debugging
+      } catch (error) {
+        connection.debugging = null
+        throw error
+      }
+      return { worker, life: hello.life, halts, changed, closed: link.closed }
+    },
     async [Symbol.asyncDispose]() {
       for (const { link } of connected.values()) link.close()
       server.close()
@@ -113,10 +149,10 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
     })
   }
 
-  function linkOf(id: number): Link {
+  function connectionOf(id: number): Connection {
     const connection = [...connected.values()].find(candidate => candidate.port.id === id)
     if (!connection) throw new LinkError(`Cannot call worker ${id} as it is not connected`)
-    return connection.link
+    return connection
   }
 
   function changed(): void {
@@ -127,7 +163,7 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
   function accept(socket: Socket): void {
     let connection: Connection | undefined
     let isDeath = true
-    const link = openLink(socket, {
+    const methods = {
       hello: (hello: Hello): Welcome => {
         connection = connect(link, hello, changed)
         connected.set(link, connection)
@@ -161,12 +197,18 @@ export async function acceptWorkers(options: WorkersOptions): Promise<ConnectedW
         isDeath = false
         if (connection) options.work.leaving(connection.work)
       },
-    } satisfies ControlMethodsOnWire)
+      resumed: async ({ count }: { count: number }) => {
+        if (!connection) return
+        if (connection.halts.resume(count)) changed()
+        await options.onResumed(connection.port)
+      },
+    } satisfies ControlMethodsOnWire
+    const link: Link = openLink(socket, methods, { hasHeldSince: at => connection?.halts.hasHeldSince(at) ?? false })
     void link.closed.then(() => {
       connected.delete(link)
       if (connection) {
         options.work.down(connection.work)
-        options.onDown({ ...connection.hello, isDeath })
+        options.onDown({ ...connection.hello, isDeath, wasDebugged: connection.halts.sessions > 0 })
       }
       changed()
     })
@@ -181,21 +223,28 @@ interface Connection {
   readonly hello: Hello
   readonly port: WorkerPort
   readonly work: DispatchWorker
+  readonly halts: Halts
+  /** Resolves once it takes debuggers; null: nobody asked. */
+  debugging: Promise<void> | null
   report: Report | null
 }
 
 function connect(link: Link, hello: Hello, changed: () => void): Connection {
   const held = new Map(hello.held.map(({ generation, manifest }) => [generation, manifest]))
   let live = hello.live
+  const halts = new Halts()
   const connection: Connection = {
     link,
     hello,
+    halts,
+    debugging: null,
     report: null,
     work: {
       life: hello.life,
       orders: hello.orders,
       get live() {
-        return live
+        // One that stands at a breakpoint takes no new work.
+        return halts.isPaused ? 0 : live
       },
       take: (order: WorkOrder) => link.call('take', order),
     },
@@ -204,6 +253,12 @@ function connect(link: Link, hello: Hello, changed: () => void): Connection {
       pid: hello.pid,
       get live() {
         return live
+      },
+      get isPaused() {
+        return halts.isPaused
+      },
+      get isDebugged() {
+        return halts.sessions > 0
       },
       get draining() {
         return connection.report?.draining ?? []

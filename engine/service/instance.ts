@@ -2,6 +2,7 @@
 // it; `createView` makes what one generation sees.
 
 import type { Model } from '../../schema/model.ts'
+import { neverPaused, type PausedMs, startDeadline } from '../debug/paused-time.ts'
 import { DeadlineError } from '../generation/deadline.ts'
 import { Latency } from '../plane/latency.ts'
 import type { ContextOwner, MakeContext } from './context.ts'
@@ -26,6 +27,8 @@ export interface Made extends Pick<ServiceLogOptions, 'log'> {
   readonly input: Model | null
   readonly inputTypes: Readonly<Record<string, string>>
   readonly makeContext: MakeContext
+  /** Time in which a debugger held the process; never where absent. */
+  readonly pausedMs?: PausedMs | undefined
 }
 
 export class ServiceInstance implements ServiceView, ContextOwner {
@@ -69,7 +72,9 @@ export class ServiceInstance implements ServiceView, ContextOwner {
     try {
       const result =
         deadlineMs !== null && startedAt + deadlineMs < unit.deadlineAt
-          ? await runWithin(deadlineMs, unit, inner => made.service.handle(payload, made.makeContext(inner, this)))
+          ? await runWithin(deadlineMs, { unit, pausedMs: made.pausedMs ?? neverPaused }, inner =>
+              made.service.handle(payload, made.makeContext(inner, this)),
+            )
           : await made.service.handle(payload, made.makeContext(unit, this))
       unit.accept(result, this.name)
       return result
@@ -129,18 +134,22 @@ export class ServiceInstance implements ServiceView, ContextOwner {
 type Outcome = 'done' | 'mapped' | 'unmapped'
 
 /** Runs under a deadline sooner than the unit's own: its signal is aborted then, and the answer no longer waited for. */
-async function runWithin<Result>(deadlineMs: number, unit: Unit, run: (inner: Unit) => Result | Promise<Result>): Promise<Result> {
+async function runWithin<Result>(
+  deadlineMs: number,
+  { unit, pausedMs }: { readonly unit: Unit; readonly pausedMs: PausedMs },
+  run: (inner: Unit) => Result | Promise<Result>,
+): Promise<Result> {
   const deadline = new AbortController()
   const signal = AbortSignal.any([unit.signal, deadline.signal])
   const expired = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
+  const callOff = startDeadline(deadlineMs, pausedMs, () => {
     const error = new DeadlineError(`The service gives itself ${deadlineMs} ms, which are over`)
     deadline.abort(error)
     expired.reject(error)
-  }, deadlineMs)
+  })
   try {
     return await Promise.race([run(new DerivedUnit(unit, { signal, deadlineAt: performance.now() + deadlineMs })), expired.promise])
   } finally {
-    clearTimeout(timer)
+    callOff()
   }
 }

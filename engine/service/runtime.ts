@@ -6,6 +6,7 @@ import type { JsonObject } from '../../schema/json.ts'
 import { compileModel, type Model, topLevelTypes } from '../../schema/model.ts'
 import { type KindName, kindName, type Ref } from '../../schema/ref.ts'
 import type { Module } from '../../schema/resource.ts'
+import type { PausedMs } from '../debug/paused-time.ts'
 import { createContexts } from './context.ts'
 import { requireService } from './exported.ts'
 import { ServiceInstance } from './instance.ts'
@@ -34,6 +35,8 @@ export interface ServiceRuntimeOptions {
   readonly inlineMaps?: boolean
   /** What the timers and dates of service code run on. Default: the system's. */
   readonly time?: ServiceTime
+  /** Time in which a debugger held the process: no deadline counts it. Never where absent. */
+  readonly pausedMs?: PausedMs
 }
 
 export interface ServiceRuntime {
@@ -80,7 +83,7 @@ export function createServiceRuntime(options: ServiceRuntimeOptions): ServiceRun
       const service = requireService(loaded.exports, { name, path: spec.path, exportName: spec.exportName })
       const { input, inputTypes } = models(spec.input)
       const { path } = spec
-      const instance = new ServiceInstance({ name, path, loaded, service, input, inputTypes, makeContext, log })
+      const instance = new ServiceInstance({ name, path, loaded, service, input, inputTypes, makeContext, log, pausedMs: options.pausedMs })
       byPath.set(path, (byPath.get(path) ?? new Set()).add(instance))
       return instance
     } catch (error) {

@@ -61,7 +61,7 @@ export function createOperations(options: OperationsOptions): Operations {
         ...state,
         live: { ...state.live, since: row?.at ?? null, fallback: engine.live().fallback },
         source: source ? { at: source.shown, ref: source.ref } : null,
-        conditions: [...(sync?.conditions() ?? []), ...(options.conditions?.() ?? [])],
+        conditions: [...(sync?.conditions() ?? []), ...state.conditions, ...(options.conditions?.() ?? [])],
         lastSync: last ? describe(last) : null,
         holds: last?.kind === 'held' ? last.holds : [],
         marks: await store.listMarks(),

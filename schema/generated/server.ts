@@ -110,6 +110,15 @@ export interface PlumbYaml {
     [k: string]: unknown
   }
   /**
+   * Debugging of the workers, through the admin API.
+   */
+  debug?: {
+    /**
+     * Whether an admin may attach: who debugs reads everything a worker has in memory, secrets included. Code then carries its source maps.
+     */
+    allow?: boolean
+  }
+  /**
    * Worker processes; decided by the number of processors where absent.
    */
   workers?: number

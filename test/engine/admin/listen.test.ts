@@ -12,7 +12,7 @@ import { chooseSocketPath } from '../../../engine/admin/address.ts'
 import { createAdminApp } from '../../../engine/admin/app.ts'
 import { listenAdmin } from '../../../engine/admin/listen.ts'
 import { temporaryDirectory } from '../../directory.ts'
-import { startServer, type TestServer } from './server.ts'
+import { debugging, startServer, type TestServer } from './server.ts'
 
 test('listenAdmin() trusts who comes through the socket, which only its user may open', async () => {
   await using server = await startServer()
@@ -135,9 +135,10 @@ async function listenIn(dataDir: string) {
     logs: { query: async () => ({ lines: [], missing: [] }), subscribe: () => () => undefined },
     tokens: {} as never, // nobody presents one
     audit: {} as never, // nothing is changed
+    debug: debugging,
     ready: () => ({ ready: true, reason: null }),
   })
-  const listener = await listenAdmin({ app, listen: { host: '127.0.0.1', port: 0 }, dataDir })
+  const listener = await listenAdmin({ app, listen: { host: '127.0.0.1', port: 0 }, dataDir, onTunnel: socket => socket.terminate() })
   return { ...listener, [Symbol.asyncDispose]: () => listener.close(0) }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import type { Log } from '../../../adapters/port.ts'
 import { type AdminOptions, createAdminApp } from '../../../engine/admin/app.ts'
+import { createDebugOperations } from '../../../engine/admin/debug-operations.ts'
 import { listenAdmin } from '../../../engine/admin/listen.ts'
 import { type Actor, type Events, Refusal } from '../../../engine/admin/port.ts'
 import { openTokens, type Tokens } from '../../../engine/admin/tokens.ts'
@@ -62,10 +63,16 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     metrics: createMetrics([]),
     tokens,
     audit: store,
+    debug: debugging,
     ready: () => ({ ready: true, reason: null }),
     ...options,
   })
-  const listener = await listenAdmin({ app, listen: { host: '127.0.0.1', port: 0 }, dataDir: directory.path })
+  const listener = await listenAdmin({
+    app,
+    listen: { host: '127.0.0.1', port: 0 },
+    dataDir: directory.path,
+    onTunnel: socket => socket.terminate(),
+  })
   let ended: Promise<void> | undefined
   const close = (): Promise<void> => {
     ended ??= listener.close(100)
@@ -95,6 +102,11 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
 /** The user of the server, over the socket. */
 export const local: Actor = { name: 'local', via: 'socket', role: 'admin', scopes: [], token: null, address: null }
 export const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+/** Of a server that may be debugged and has no workers. */
+export const debugging = createDebugOperations({
+  isAllowed: true,
+  host: { targets: () => [], sessions: () => [], detachAll: () => 0, attach: () => Promise.reject(new Error('There are no workers')) },
+})
 
 /** Calls with the token; body and headers as given. */
 export async function call(

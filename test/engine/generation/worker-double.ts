@@ -21,6 +21,8 @@ export class WorkerDouble implements WorkerPort {
   /** The step at whose beginning it dies. */
   diesAt: Step | null = null
   isDead = false
+  /** It stands at a breakpoint: what it is told is done when it goes on. */
+  isPaused = false
   /** Milliseconds that its next prepare takes. */
   delayMs = 0
   readonly steps: string[] = []
@@ -33,6 +35,10 @@ export class WorkerDouble implements WorkerPort {
     this.id = id
     this.pid = pid
     this.#onDeath = onDeath
+  }
+
+  get isDebugged(): boolean {
+    return this.isPaused
   }
 
   get held(): readonly number[] {
@@ -102,7 +108,8 @@ export class WorkerDouble implements WorkerPort {
   /** As an answer over a socket, which takes a turn of the loop. */
   async #step(step: Step, generation: number): Promise<void> {
     this.steps.push(`${step} ${generation}`)
-    await new Promise(resolve => setImmediate(resolve))
+    do await new Promise(resolve => setImmediate(resolve))
+    while (this.isPaused && !this.isDead)
     if (this.diesAt === step) this.die()
     if (this.isDead) throw new LinkError('Cannot go on as the link to the other process closed')
   }
@@ -124,6 +131,8 @@ export function createWorkerDoubles(count: number): WorkerDoubles {
       // Nobody comes by itself where nobody is.
       for (const giveUpAt = performance.now() + ms; alive.length > 0 && performance.now() < giveUpAt; await sleep(1))
         if (holds([...alive])) return true
+      // As anything that waits, it takes a turn of the loop.
+      await sleep(1)
       return holds([...alive])
     },
     start() {

@@ -8,7 +8,14 @@ test('Deadlines expire in time, never early, each once, and not at all once remo
   const late: number[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
   const times = [0, 1, 20, 40, 40, 100, 150]
-  const item = (ms: number, expire: () => void): Deadlined => ({ deadlineAt: startedAt + ms, before: null, after: null, slot: -1, expire })
+  const item = (ms: number, expire: () => void): Deadlined => ({
+    deadlineAt: startedAt + ms,
+    before: null,
+    after: null,
+    slot: -1,
+    dueAt: 0,
+    expire,
+  })
   for (const ms of times) {
     deadlines.add(
       item(ms, () => {

@@ -26,6 +26,7 @@ async function createControl(directory?: string) {
     welcome: () => ({ sealKey: null, workers: 1, quarantined: [], hasLive: true, sourceRoot: null, certificate: null, followed: [] }),
     onUp: worker => up.push(worker),
     onDown: ({ id, isDeath }) => down.push({ id, isDeath }),
+    onResumed: async () => undefined,
     onReport: () => undefined,
     acquire: async () => null,
     release: async () => false,

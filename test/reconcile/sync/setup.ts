@@ -167,6 +167,8 @@ export function memoryEngine(store: Store, clock: FakeClock): MemoryEngine {
       workers: [],
       draining: [],
       degraded: [],
+      debuggers: [],
+      conditions: [],
       quarantined: [],
       leaks: [],
     }),
