@@ -12,7 +12,7 @@ import { builtinVocabulary } from '../../schema/vocabulary.ts'
 import { temporaryDirectory } from '../directory.ts'
 import { canary, leaksIn } from '../leaks.ts'
 import { plumb, type Run } from './command.ts'
-import { call, childrenOf, createRemote, type Remote, startServer, type TestServer } from './server.ts'
+import { bootMs, call, childrenOf, createRemote, type Remote, startServer, type TestServer } from './server.ts'
 
 /** Field → the name of the secret in it. */
 const fields = {
@@ -153,9 +153,10 @@ describe('a server full of secrets', () => {
     })
     await server.until(
       ({ live, workers }) => live.serial > 0 && workers.length === 2 && workers.every(({ generation }) => generation === live.generation),
+      bootMs,
     )
     admin = await server.client()
-  })
+  }, 2 * bootMs)
 
   afterAll(async () => {
     crm.close()
@@ -184,6 +185,10 @@ describe('a server full of secrets', () => {
     for (const channel of ['basic', 'key', 'token', 'bearer', 'file'])
       for (const authorization of ['Basic !', `Basic ${Buffer.from('partner:wrong').toString('base64')}`, 'Bearer wrong'])
         await ask(`/${channel}`, { what: 'rest' }, { authorization, 'x-api-key': 'wrong' }, 401)
+    // The admin API is shown a credential of a channel.
+    const shown = await call(`${server.adminUrl}/api/v1`, undefined, { headers: { authorization: `Bearer ${secrets.token.value}` } })
+    assert.equal(shown.status, 401)
+    search('answer of the admin API to a wrong token', JSON.stringify(shown))
     await ask('/wss', { what: 'rest' }, {}, 503)
     await ask('/open', { what: 'nothing' }, {}, 400)
     for (const what of ['gone', 'sql', 'refusing']) await ask('/open', { what }, {}, 503)
@@ -203,6 +208,7 @@ describe('a server full of secrets', () => {
       [['plan', remote.clone], 0, /No changes/],
       [['sync'], 0, /./],
       [['types'], 0, /./],
+      [['token', 'list'], 0, /STATE/],
       [['get', 'security/basic'], 0, /#[0-9a-f]{8}/],
       [['explain', 'security/basic'], 0, /"\*\*\*"/],
       [['ping', 'sql/Refusing'], 1, /sql\/Refusing/],
@@ -211,6 +217,8 @@ describe('a server full of secrets', () => {
       [['invoke', 'use', '-d', '{"what":"rest"}'], 0, /200/],
       [['invoke', 'use', '-d', '{"what":"refusing"}'], 1, /^Cannot use sql "Refusing" as /],
       [['invoke', 'use', '-d', '{"what":"throw"}'], 1, /the log has the reason/],
+      [['audit', '--limit', '1000'], 0, /invoke/],
+      [['audit', '--verify'], 0, /as they were written/],
     ] as const)
       for (const rest of [[], ['--json']]) {
         const { stdout, stderr } = await command([...args, ...rest], status)
@@ -282,7 +290,9 @@ describe('a server full of secrets', () => {
   })
 
   test('keeps none in the journal, in a file, in a command line, or in the variables of a worker', async () => {
-    search('journal', JSON.stringify(await admin.get('journal?limit=1000')), [...canaries, literal])
+    // Every sink that the server can be asked for; a new one is added here.
+    for (const sink of ['journal?limit=1000', 'audit?limit=1000'])
+      search(sink, JSON.stringify(await admin.get(sink)), [...canaries, literal])
     search('openapi', JSON.stringify(await (await fetch(`${server.adminUrl}/api/v1/openapi.json`)).json().catch(() => null)))
     const { supervisor, control, workers } = await server.pids()
     const kept = [supervisor, control, server.binder.pid ?? 0]

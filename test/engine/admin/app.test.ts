@@ -6,8 +6,11 @@ import { text } from 'node:stream/consumers'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { rows } from '../../../engine/admin/routes.ts'
+import { openTokens } from '../../../engine/admin/tokens.ts'
+import { openSqliteStore } from '../../../engine/store/sqlite.ts'
 import { isObject, type JsonObject } from '../../../schema/json.ts'
-import { call, startServer, type TestServer } from './server.ts'
+import { temporaryDirectory } from '../../directory.ts'
+import { call, local, silent, startServer, type TestServer } from './server.ts'
 
 const env = '/api/v1/environments/dev'
 const file = { path: 'environments/dev/a.yaml', base64: 'YQ==' }
@@ -277,6 +280,40 @@ test('wrong tokens make their address wait, and none is no attempt', async () =>
   assertProblem(answer, 429, 'TOO_MANY_ATTEMPTS')
   assert.equal(answer.headers['retry-after'], '1')
   assert.equal((await call(server, 'GET', '/healthz', { token: null })).status, 200)
+})
+
+test('whatever is wrong with a token, the answer is the same; only who has the right secret is told that it has expired', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openSqliteStore(join(directory.path, 'plumb.db'))
+  const clock = { ms: Date.now() }
+  const options = { makesFirst: false, log: silent, now: () => clock.ms }
+  const ask = { name: 'ci', role: 'viewer', scopes: [], expires: '1m' } as const
+  const foreign = await (await openTokens(store, { ...options, environment: 'prod' })).create(ask, local)
+  const tokens = await openTokens(store, { ...options, environment: 'dev' })
+  const [expired, revoked] = [await tokens.create(ask, local), await tokens.create(ask, local)]
+  await tokens.revoke(revoked.id, local)
+  clock.ms += 60_000
+  await using server = await startServer({ tokens, attempts: { failed: () => 0 } }, store)
+  const answers = await Promise.all(
+    [
+      ...['nonsense', foreign.token, revoked.token, `plumb_${'a'.repeat(12)}_${'a'.repeat(43)}`, `plumb_${expired.id}_${'a'.repeat(43)}`],
+      expired.token,
+    ].map(token => call(server, 'GET', '/api/v1', { token })),
+  )
+  assert.deepEqual(
+    answers.map(({ body }) => body.code),
+    [...Array.from({ length: 5 }, () => 'UNAUTHORIZED'), 'TOKEN_EXPIRED'],
+  )
+  assert.equal(new Set(answers.map(({ status, body }) => JSON.stringify([status, body.title, body.detail]))).size, 1)
+})
+
+test('a change is refused where it cannot be written down who asked for it, and reading goes on', async () => {
+  await using server = await startServer({
+    audit: { readAudit: async () => [], appendAudit: () => Promise.reject(new Error('the disk is full')) },
+  })
+  assertProblem(await call(server, 'POST', `${env}/sync`, { body: {} }), 503, 'AUDIT_UNAVAILABLE')
+  assert.deepEqual(server.asked, [])
+  assert.equal((await call(server, 'GET', `${env}/status`)).status, 200)
 })
 
 test('every schema of the table is one, and docs/admin-api.md names every code', async () => {
