@@ -9,6 +9,8 @@ export const auditedEvents: Readonly<Record<string, boolean>> = {
   'sync.failed': true,
   'probation.failed': true,
   'service.quarantined': true,
+  'certificate.renewed': true,
+  'deploy.superseded': true,
   'token.first': true,
   'token.migrated': true,
   // A request caused it, and has its rows.
@@ -31,5 +33,6 @@ export const auditedEvents: Readonly<Record<string, boolean>> = {
   'worker.gone': false,
   'worker.blamed': false,
   'worker.unexplained': false,
+  'certificate.unkept': false,
   'store.failed': false,
 }
