@@ -70,6 +70,8 @@ async function watchFor(source: WorktreeSource, signal: AbortSignal, act: () => 
     isWanted = true
     wake()
   })
+  // The watches of folders keep no process.
+  const alive = setInterval(() => undefined, 60_000)
   signal.addEventListener('abort', () => wake(), { once: true })
   while (!signal.aborted) {
     if (isWanted) {
@@ -81,6 +83,7 @@ async function watchFor(source: WorktreeSource, signal: AbortSignal, act: () => 
         if (isWanted || signal.aborted) resolve()
       })
   }
+  clearInterval(alive)
   stop()
 }
 

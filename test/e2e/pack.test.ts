@@ -92,11 +92,13 @@ for (const [major, besides] of [
     assert.deepEqual(await served(nodeOf(major), directory.path), { greeting: 'Hello, Ada' })
   })
 
-test('an estate that init wrote validates, types included', async () => {
+test('an estate that init wrote validates, types included, and its tests pass', async () => {
   await using directory = await temporaryDirectory()
   assert.equal((await run(process.execPath, ['init', directory.path])).status, 0)
   const validated = await run(process.execPath, ['validate', '--types', directory.path])
   assert.equal(validated.status, 0, validated.stdout + validated.stderr)
+  const tested = await run(process.execPath, ['test', directory.path])
+  assert.equal(tested.status, 0, tested.stdout + tested.stderr)
 })
 
 test('the package runs where no node_modules is above it', () => {
