@@ -17,6 +17,7 @@ export function build(directory: string): void {
   compile(directory)
   copyOthers(directory)
   for (const file of globSync('**/*.js', { cwd: directory })) disarm(join(directory, file), directory)
+  for (const file of globSync('**/*.d.ts', { cwd: directory })) leadToCompiled(join(directory, file))
 }
 
 function compile(directory: string): void {
@@ -34,6 +35,12 @@ function copyOthers(directory: string): void {
     { cwd: root },
   ))
     cpSync(join(root, file), join(directory, file))
+}
+
+/** The compiler leaves the endings of declarations as they are. */
+function leadToCompiled(file: string): void {
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace(/(from '\.[^']*)\.ts'/g, "$1.js'"))
 }
 
 function disarm(file: string, directory: string): void {
