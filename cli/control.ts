@@ -8,6 +8,7 @@ import { LogHub } from '../engine/log/hub.ts'
 import { createLog, type ProcessLog } from '../engine/log/log.ts'
 import { readLive, startEngine } from '../engine/process/control.ts'
 import { lockData } from '../engine/process/lock.ts'
+import { createJobs } from '../engine/scheduler/jobs.ts'
 import { observeJournal } from '../engine/store/observed.ts'
 import { openSqliteStore } from '../engine/store/sqlite.ts'
 import { openCertificates } from '../engine/tls/certificates.ts'
@@ -66,6 +67,7 @@ async function startParts(
   if (config.command === 'dev') tellPeople(events)
   else logEvents(events, log)
 
+  const jobs = createJobs({ store, clock: systemClock, log, announce })
   signal.throwIfAborted()
   const certificates = await openCertificates({ configs: config.tls, dataDirectory, sealKey, clock: systemClock, announce, signal })
   const logs = new LogHub(log.book)
@@ -82,7 +84,7 @@ async function startParts(
       announce,
       log,
       logs,
-      rows: () => [],
+      rows: jobs.rows,
       check: loadCheck.check,
       libraries: libraries.directoryOf,
       onBad: async (pairs, reason) => store.putMark(markOf({ environment, pairs, actor: 'plumb', reason, at: new Date().toISOString() })),
@@ -92,10 +94,12 @@ async function startParts(
       },
     }),
   )
+  // Before the engine lets go of its generations.
+  parts.defer(jobs.end)
   // To load the rest takes this process a while in which it hears no worker, and the machine's cores are the workers' until they serve.
   if (boot !== null) await engine.served(servedWaitMs, signal)
   if (signal.aborted) return
   loadCheck.warm()
   const { operate } = await import('./operate.ts')
-  parts.use(await operate({ config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log, logs }))
+  parts.use(await operate({ config, store, events, engine, jobs, certificates, sealKey, libraries, recovered, signal, log, logs }))
 }

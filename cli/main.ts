@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   audit: async () => (await import('./audit.ts')).auditCommand(),
   wait: async () => (await import('./wait.ts')).waitCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  jobs: async () => (await import('./jobs.ts')).jobsCommand(),
   types: async () => (await import('./types.ts')).typesCommand(),
 }
 

@@ -18,6 +18,7 @@ import { workerMetrics } from '../engine/metrics/worker-metrics.ts'
 import { logTally } from '../engine/metrics/worker-snapshot.ts'
 import { createClientAddresses } from '../engine/plane/client-address.ts'
 import type { ProcessEngine } from '../engine/process/control.ts'
+import type { Jobs } from '../engine/scheduler/jobs.ts'
 import type { Store } from '../engine/store/port.ts'
 import type { Certificates } from '../engine/tls/certificates.ts'
 import { isLoopback } from '../schema/network.ts'
@@ -36,6 +37,7 @@ export interface OperateOptions {
   readonly events: Events
   readonly engine: ProcessEngine
   readonly certificates: Certificates
+  readonly jobs: Jobs
   readonly sealKey: SealKey | null
   readonly libraries: Libraries
   /** Why what was live last is not used; null where it is. */
@@ -49,7 +51,7 @@ const closeMs = 5_000
 
 /** Opens the admin API and begins to follow the source. */
 export async function operate(options: OperateOptions): Promise<AsyncDisposable> {
-  const { config, store, events, engine, certificates, sealKey, libraries, recovered, signal, log, logs } = options
+  const { config, store, events, engine, jobs, certificates, sealKey, libraries, recovered, signal, log, logs } = options
   const { dataDirectory, environment } = config
   const vocabulary = builtinVocabulary()
   const compilation = createCompilation({ config, vocabulary, sealKey, libraries })
@@ -66,6 +68,7 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
     operations: following.operations,
     deploys: following.deploys,
     work: { ...engine.queue.tasks, counts: () => ({ ...engine.queue.snapshot() }) },
+    jobs: jobs.operations(() => engine.live().manifest),
     events,
     journal: store,
     logs,

@@ -3,6 +3,7 @@
 
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import type { Finding } from './finding.ts'
+import { formats } from './formats.ts'
 import { atPointer, isObject, type Json, type JsonObject } from './json.ts'
 import { keywords } from './kind.ts'
 import { didYouMean } from './nearest.ts'
@@ -25,6 +26,7 @@ export function compileCheck(schema: JsonObject, owner: string, names: readonly 
     validateSchema: false,
   })
   ajv.addVocabulary(Object.keys(keywords))
+  for (const [name, validate] of Object.entries(formats)) ajv.addFormat(name, { type: 'string', validate })
   const validate = ajv.compile(schema)
   return document => {
     if (validate(document)) return noFindings
@@ -41,6 +43,8 @@ const noFindings: readonly Finding[] = Object.freeze([])
 
 function findingOf(error: ErrorObject, document: Json, owner: string, names: readonly string[]): Finding | undefined {
   const pointer = error.instancePath
+  // What none of several forms fits is told once, by what they have in common.
+  if (error.schemaPath.includes('/anyOf/')) return undefined
   const field = `"${pointer.slice(1).replaceAll('/', '.')}"`
   const parent: JsonObject = isObject(error.parentSchema) ? error.parentSchema : {}
   switch (error.keyword) {
@@ -109,7 +113,8 @@ const reasons: Readonly<Record<string, (schema: JsonObject) => string>> = {
   minLength: schema => `is too short: accepted are ${boundsOf(schema.minLength, schema.maxLength)} characters`,
   maxLength: schema => `is too long: accepted are ${boundsOf(schema.minLength, schema.maxLength)} characters`,
   pattern: schema => `does not have the form that is accepted${exampleOf(schema) || `: what fits ${schema.pattern}`}`,
-  format: schema => `does not have the form that is accepted: accepted is a valid ${schema.format}${exampleOf(schema).replace(':', ',')}`,
+  format: schema => `does not have the form that is accepted: accepted is a ${schema.format}${exampleOf(schema).replace(':', ',')}`,
+  anyOf: schema => `needs one of ${formsOf(schema)}`,
   minItems: schema => `has too few items: accepted are ${boundsOf(schema.minItems, schema.maxItems)}`,
   maxItems: schema => `has too many items: accepted are ${boundsOf(schema.minItems, schema.maxItems)}`,
   uniqueItems: () => 'holds an item twice: accepted are different items; keep one of them',
@@ -133,6 +138,19 @@ function boundsOf(least: Json | undefined, most: Json | undefined): string {
 function entriesOf(schema: JsonObject): string {
   const names = Object.keys(isObject(schema.properties) ? schema.properties : {}).map(name => `"${name}"`)
   return `accepted is ${boundsOf(schema.minProperties, schema.maxProperties)}${names.length > 0 ? ` of ${names.join(', ')}` : ''}`
+}
+
+/** The fields of which each form requires one, with the least it may be. */
+function formsOf(schema: JsonObject): string {
+  const forms = Array.isArray(schema.anyOf) ? schema.anyOf.filter(isObject) : []
+  return forms
+    .flatMap(form => (Array.isArray(form.required) ? form.required.map(name => ({ name: String(name), properties: form.properties })) : []))
+    .map(({ name, properties }) => {
+      const field = isObject(properties) ? properties[name] : undefined
+      const bounds = isObject(field) ? ` (${boundsOf(field.minimum, field.maximum)})` : ''
+      return `"${name}"${bounds}`
+    })
+    .join(', ')
 }
 
 function exampleOf(schema: JsonObject): string {

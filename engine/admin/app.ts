@@ -15,6 +15,7 @@ import type { DebugOperations } from './debug-port.ts'
 import type { DeployOperations } from './deploys.ts'
 import { type Arrival, guard, securityHeaders } from './guard.ts'
 import { authorised, identify, type Who } from './identify.ts'
+import type { JobOperations } from './jobs-port.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Actor, type Events, type Operations, Refusal } from './port.ts'
 import { createRecorder } from './recorder.ts'
@@ -29,6 +30,7 @@ export interface AdminOptions {
   readonly operations: Operations
   readonly deploys: DeployOperations
   readonly work: WorkOperations
+  readonly jobs: JobOperations
   readonly events: Events
   /** Where a stream that was cut goes on. */
   readonly journal: Pick<Store, 'readJournal'>

@@ -7,6 +7,7 @@ import type { Metrics } from '../metrics/exposition.ts'
 import type { Store } from '../store/port.ts'
 import type { DebugOperations } from './debug-port.ts'
 import type { DeployOperations } from './deploys.ts'
+import type { JobOperations } from './jobs-port.ts'
 import type { Actor, Events, Operations } from './port.ts'
 import type { Role } from './role.ts'
 import type { Scope } from './scope.ts'
@@ -59,6 +60,7 @@ export interface RowSurroundings {
   readonly environment: string
   readonly version: string
   readonly operations: Operations
+  readonly jobs: JobOperations
   readonly tokens: Tokens
   readonly audit: Pick<Store, 'readAudit'>
   readonly deploys: DeployOperations
@@ -102,5 +104,6 @@ export const pathParameters: Readonly<
   },
   id: { schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$', description: 'An id' }, many: false },
   worker: { schema: { type: 'string', pattern: '^[1-9][0-9]{0,2}$', description: 'The number of a worker, from 1' }, many: false },
+  job: { schema: { type: 'string', pattern: '^[^\\u0000-\\u001f]{1,200}$', description: 'The name of a job' }, many: true },
   ref: { schema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}/[^\\u0000-\\u001f]{1,200}$', description: 'kind/name' }, many: true },
 }

@@ -5,6 +5,7 @@ import { rows as auditRows } from './audit-routes.ts'
 import { debugRows } from './debug-routes.ts'
 import { deployRows } from './deploy-routes.ts'
 import { openEventStream } from './event-stream.ts'
+import { rows as jobRows } from './jobs-routes.ts'
 import { rows as logRows } from './logs-routes.ts'
 import { rows as metricRows } from './metrics-routes.ts'
 import { Refusal, type Upload } from './port.ts'
@@ -330,6 +331,7 @@ export const rows: readonly Row[] = [
     run: async () => ({}),
   },
   ...tokenRows,
+  ...jobRows,
   ...auditRows,
   ...deployRows,
   ...workRows,

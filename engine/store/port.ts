@@ -4,6 +4,7 @@
 import type { JsonObject } from '../../schema/json.ts'
 import type { AuditStore } from './audit.ts'
 import type { LayerStore } from './layers.ts'
+import type { RunStore } from './runs.ts'
 import type { TaskStore } from './tasks.ts'
 import type { TokenStore } from './tokens.ts'
 
@@ -71,7 +72,7 @@ export interface Lease {
   readonly expiresAt: number
 }
 
-export interface Store extends LayerStore, TaskStore, TokenStore, AuditStore, AsyncDisposable {
+export interface Store extends LayerStore, TaskStore, TokenStore, AuditStore, RunStore, AsyncDisposable {
   appendJournal(type: string, body: JsonObject): Promise<JournalEvent>
   /** Events after `after`, oldest first. `limit` 1 to 1000. */
   readJournal(after: number, limit: number): Promise<readonly JournalEvent[]>

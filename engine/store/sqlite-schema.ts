@@ -31,6 +31,13 @@ const migrations: readonly string[] = [
      hash TEXT NOT NULL) STRICT;
    CREATE UNIQUE INDEX audit_by_event ON audit (event) WHERE event IS NOT NULL;`,
   layerTables,
+  `CREATE TABLE run (job TEXT NOT NULL, nominal INTEGER NOT NULL, service TEXT NOT NULL, origin TEXT NOT NULL, by TEXT,
+     state TEXT NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, life TEXT,
+     cid TEXT NOT NULL, reason TEXT, count INTEGER NOT NULL, PRIMARY KEY (job, nominal)) STRICT, WITHOUT ROWID;
+   CREATE INDEX run_by_time ON run (nominal);
+   CREATE INDEX run_open ON run (state) WHERE state IN ('scheduled', 'running');
+   CREATE TABLE job (job TEXT PRIMARY KEY, times TEXT, anchor INTEGER NOT NULL, cursor INTEGER NOT NULL, fires INTEGER NOT NULL,
+     pruned_to INTEGER NOT NULL, pause TEXT) STRICT, WITHOUT ROWID;`,
 ]
 
 /** The version of the tables that this build reads and writes. */

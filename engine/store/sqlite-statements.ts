@@ -8,6 +8,7 @@ import { createSql, type Row, within } from './sql.ts'
 import { auditReaders, auditStatements } from './sqlite-audit.ts'
 import { layerReaders, layerStatements } from './sqlite-layers.ts'
 import type { Method, SyncStore } from './sqlite-protocol.ts'
+import { createRunStatements, runReaders } from './sqlite-runs.ts'
 import { createTaskStatements, taskReaders } from './sqlite-tasks.ts'
 import { pruneTokens, tokenReaders, tokenStatements } from './sqlite-tokens.ts'
 
@@ -26,6 +27,7 @@ export const readers: ReadonlySet<Method> = new Set<Method>([
   ...tokenReaders,
   ...auditReaders,
   ...layerReaders,
+  ...runReaders,
 ])
 
 /** @param now gives ISO time */
@@ -38,6 +40,7 @@ export function createStatements(database: DatabaseSync, now: () => string): Syn
 
   return {
     ...createTaskStatements(sql),
+    ...createRunStatements(sql),
     appendJournal(type, body) {
       const at = now()
       const row = get('INSERT INTO journal (at, type, body) VALUES (?, ?, ?) RETURNING seq', at, type, JSON.stringify(body))

@@ -116,6 +116,18 @@ class SqliteStore implements Store {
   readonly resubmitTasks: Store['resubmitTasks'] = (...args) => this.#call('resubmitTasks', ...args)
   readonly discardTask: Store['discardTask'] = id => this.#call('discardTask', id)
 
+  readonly putRuns: Store['putRuns'] = (...args) => this.#call('putRuns', ...args)
+  readonly takeRun: Store['takeRun'] = (...args) => this.#call('takeRun', ...args)
+  readonly endRun: Store['endRun'] = (...args) => this.#call('endRun', ...args)
+  readonly getRun: Store['getRun'] = key => this.#call('getRun', key)
+  readonly openRuns: Store['openRuns'] = () => this.#call('openRuns')
+  readonly listRuns: Store['listRuns'] = query => this.#call('listRuns', query)
+  readonly lastRuns: Store['lastRuns'] = () => this.#call('lastRuns')
+  readonly putJobStates: Store['putJobStates'] = states => this.#call('putJobStates', states)
+  readonly setPause: Store['setPause'] = (...args) => this.#call('setPause', ...args)
+  readonly listJobStates: Store['listJobStates'] = () => this.#call('listJobStates')
+  readonly pruneRuns: Store['pruneRuns'] = (...args) => this.#call('pruneRuns', ...args)
+
   /** Resolves when what was asked before is on disk and the file is let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed === null) {

@@ -64,6 +64,8 @@ const namesItsKind: Readonly<Record<string, readonly string[]>> = {
   'engine/metrics/worker-metrics.ts': ['service'],
   'engine/plane/channel.ts': ['channel_rest', 'groups', 'security', 'service'],
   'engine/process/guard.ts': ['service'],
+  // A service that a job calls, as a field too.
+  'engine/scheduler/adapter.ts': ['scheduler', 'service'],
   'engine/service/callee.ts': ['service'],
   'engine/service/runtime.ts': ['service'],
   // A field of a task.

@@ -129,6 +129,7 @@ async function listenIn(dataDir: string) {
     work: {} as never, // nothing asks it
     operations: {} as never, // only /healthz is asked
     deploys: {} as never, // likewise
+    jobs: {} as never, // as above
     events: { subscribe: () => () => undefined },
     journal: { readJournal: async () => [] },
     metrics: { text: async () => '' },

@@ -27,7 +27,7 @@ const columns = ['none', 'first', 'expired', 'revoked', 'foreign', ...roles, 'so
 type Column = (typeof columns)[number]
 
 /** What a route's path is called with. */
-const samples: Readonly<Record<string, string>> = { environment: 'dev', id: 'x1', ref: 'sql/a', worker: '1' }
+const samples: Readonly<Record<string, string>> = { environment: 'dev', id: 'x1', ref: 'sql/a', worker: '1', job: 'j1' }
 
 describe('the authorization matrix', () => {
   const held: { server?: TestServer; store?: Store; tokens?: Tokens; close?: () => Promise<void>; over?: Agent } = {}

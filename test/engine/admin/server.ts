@@ -57,6 +57,7 @@ export async function startServer(options: Partial<AdminOptions> = {}, given?: S
     operations: recording(asked),
     deploys: recording(asked),
     work: recordedWork(asked),
+    jobs: recording(asked),
     events,
     journal: events,
     logs: new LogHub(book),

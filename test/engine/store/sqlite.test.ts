@@ -3,9 +3,10 @@ import { mkdir, open as openFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { test } from 'vitest'
+import { onTestFinished, test } from 'vitest'
 import { StoreError, type StoreFault } from '../../../engine/store/error.ts'
 import { openSqliteStore } from '../../../engine/store/sqlite.ts'
+import { runStoreConformance } from '../../conformance/run-store.ts'
 import { storeConformance } from '../../conformance/store.ts'
 import { temporaryDirectory } from '../../directory.ts'
 import { mountSmallDisk } from '../../small-disk.ts'
@@ -17,6 +18,12 @@ storeConformance('node:sqlite', {
   },
   open: openSqliteStore,
   module: { url: pathToFileURL(join(import.meta.dirname, '../../../engine/store/sqlite.ts')).href, name: 'openSqliteStore' },
+})
+
+runStoreConformance(async () => {
+  const directory = await temporaryDirectory()
+  onTestFinished(() => directory[Symbol.asyncDispose]())
+  return await openSqliteStore(join(directory.path, 'store.db'))
 })
 
 test('openSqliteStore() makes a file that only its user may read', async () => {

@@ -1,0 +1,16 @@
+// What the admin API asks of jobs, as a port.
+
+import type { JsonObject } from '../../schema/json.ts'
+import type { Actor } from './port.ts'
+
+/** What can be asked of jobs, and done to them. Filled by the scheduler. */
+export interface JobOperations {
+  /** `{ jobs, next }`, by name. */
+  list(page: { readonly limit: number; readonly after?: string }): Promise<JsonObject>
+  show(job: string): Promise<JsonObject>
+  /** `{ runs, next }`, latest nominal time first. `before` is an ISO time. */
+  runs(page: { readonly job?: string; readonly limit: number; readonly before?: string }): Promise<JsonObject>
+  run(job: string, actor: Actor): Promise<JsonObject>
+  pause(request: { readonly job: string; readonly note: string }, actor: Actor): Promise<JsonObject>
+  resume(job: string, actor: Actor): Promise<JsonObject>
+}
