@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { Command } from 'commander'
+import { editorFiles } from './editor-files.ts'
 import { fileReason } from './file-reason.ts'
 import { CommandError, exit, finish, printJson, type Shared } from './run.ts'
 import { writeSdkTypes } from './sdk-types.ts'
@@ -120,4 +121,5 @@ test('says hello by name', async () => {
   '.gitignore': `.plumb/
 node_modules/
 `,
+  ...editorFiles(),
 }

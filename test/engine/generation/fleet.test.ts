@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { createFleet } from '../../../engine/generation/fleet.ts'
 import { LinkError } from '../../../engine/process/link.ts'
+import { until } from '../../until.ts'
 import { entryOf, manifestOf } from './arbitraries.ts'
 import { createWorkerDoubles } from './worker-double.ts'
 
@@ -116,4 +117,56 @@ test('activate() has a worker replaced that does not follow, and brings the late
   await fleet.activate([first, second], 2, false)
   await fleet.bringUp(late)
   assert.deepEqual([first.live, second.isDead, late.live], [2, true, 2])
+})
+
+test('prepare() goes on without a worker that stands at a breakpoint, before it or in it, where another serves', async () => {
+  for (const when of ['before', 'meanwhile'] as const) {
+    const { fleet, workers, state, order } = fleetOf(2, 1)
+    const [first, second] = workers.alive
+    assert(first && second)
+    await Promise.all([fleet.bringUp(first), fleet.bringUp(second)])
+    if (when === 'before') second.isPaused = true
+    const preparing = fleet.prepare(order(2))
+    second.isPaused = true
+    const prepared = await preparing
+    assert(prepared.kind === 'ready')
+    assert.deepEqual(
+      prepared.ready.map(({ id }) => id),
+      [first.id],
+    )
+    state.live = 2
+    await fleet.activate(prepared.ready, 2, false)
+    assert.deepEqual([first.live, second.live], [2, 1])
+    second.isPaused = false
+    await fleet.bringUp(second)
+    assert.deepEqual([second.live, second.isDead], [2, false], when)
+  }
+})
+
+test('prepare() waits for the only worker while it stands at a breakpoint, and says so', async () => {
+  const { fleet, workers, order } = fleetOf(1, 1)
+  const [worker] = workers.alive
+  assert(worker)
+  await fleet.bringUp(worker)
+  worker.isPaused = true
+  const preparing = fleet.prepare(order(2))
+  await until(() => fleet.waitsForDebugger(), 'Somebody waits')
+  worker.isPaused = false
+  assert.equal((await preparing).kind, 'ready')
+  assert.equal(fleet.waitsForDebugger(), false)
+})
+
+test('abort() has a worker let go of what it built while it stood at a breakpoint, once it goes on', async () => {
+  const { fleet, workers, order } = fleetOf(2, 1)
+  const [first, second] = workers.alive
+  assert(first && second)
+  await Promise.all([fleet.bringUp(first), fleet.bringUp(second)])
+  const preparing = fleet.prepare(order(2))
+  second.isPaused = true
+  const prepared = await preparing
+  assert(prepared.kind === 'ready')
+  await fleet.abort(prepared.ready, 2)
+  second.isPaused = false
+  await fleet.bringUp(second)
+  assert.deepEqual([first.held, second.held], [[1], [1]])
 })

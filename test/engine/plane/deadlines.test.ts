@@ -36,3 +36,15 @@ test('Deadlines expire in time, never early, each once, and not at all once remo
   deadlines.close()
   assert(late.every(ms => ms >= 0))
 })
+
+test('Deadlines move on by as long as a debugger held the process, and do not all fall at once', async () => {
+  let pausedMs = 0
+  const deadlines = new Deadlines(() => pausedMs)
+  const startedAt = performance.now()
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const expire = () => resolve(performance.now() - startedAt)
+  deadlines.add({ deadlineAt: startedAt + 80, before: null, after: null, slot: -1, dueAt: 0, expire })
+  pausedMs = 150
+  assert((await promise) >= 229)
+  deadlines.close()
+})
