@@ -80,6 +80,25 @@ const tellings: Readonly<Record<string, Telling>> = {
   },
   'task.resubmitted': { level: 'info', message: 'Somebody resubmitted dead letters' },
   'task.discarded': { level: 'info', message: 'Somebody discarded an asynchronous call' },
+  'job.failed': {
+    level: 'warn',
+    message: 'A run of a job failed',
+    say: body => `Job "${body.job}" failed: ${body.reason}; plumb jobs runs ${body.job}`,
+  },
+  'job.unknown': {
+    level: 'warn',
+    message: 'Nobody knows how a run of a job ended, as what ran it is gone',
+    say: body => `Job "${body.job}" may or may not have run: ${body.reason}`,
+  },
+  'job.skipped': { level: 'warn', message: 'A run of a job was skipped' },
+  'job.paused': { level: 'info', message: 'Somebody paused a job' },
+  'job.resumed': { level: 'info', message: 'Somebody resumed a job' },
+  'jobs.clock': { level: 'warn', message: 'The clock of this machine jumped; times that are over go by the misfire policy of each job' },
+  'deploy.superseded': {
+    level: 'warn',
+    message: 'A commit has replaced deployed files',
+    say: body => String(body.message),
+  },
   'debugger.attached': {
     level: 'warn',
     message: 'A debugger is attached to a worker',
@@ -113,7 +132,7 @@ const tellings: Readonly<Record<string, Telling>> = {
 const fields = [
   ...['revision', 'serial', 'generation', 'failed', 'from', 'to', 'summary', 'elapsedMs', 'failedAt', 'plan', 'holds', 'mark', 'cleared'],
   ...['dropped', 'code', 'fault', 'issueCount', 'ref', 'worker', 'pid', 'kills', 'id', 'name', 'role', 'expiresAt', 'actor', 'reason'],
-  ...['service', 'cid', 'attempts', 'status', 'count', 'address'],
+  ...['service', 'cid', 'attempts', 'status', 'count', 'address', 'job', 'run', 'nominal', 'note', 'jumpMs', 'path'],
 ]
 /** Of a list; the journal has the others. */
 const maxTold = 5
