@@ -31,7 +31,8 @@ const maxLines = 2_000
 const maxAccessLines = 10_000
 const maxLength = 2_000_000
 const lingerMs = 100
-const batchLength = 16_384
+/** Far more than the longest line. */
+const batchBytes = 65_536
 
 export class LogBook {
   readonly process: string
@@ -41,7 +42,9 @@ export class LogBook {
   readonly #accessLines: LogRing
   readonly #counts = new Map<string, number>()
   readonly #accessLine: (access: Access, time: number) => string
-  #access = ''
+  /** Lines of requests that wait for others: in bytes at once, as a text of that many pieces costs more than the pieces. */
+  #access: Buffer | null = null
+  #accessLength = 0
   #accessCount = 0
   #timer: NodeJS.Timeout | null = null
   #listener: Listener | null = null
@@ -69,25 +72,29 @@ export class LogBook {
   /** Takes a request that was answered. */
   writeAccess(access: Access): void {
     if (this.#options.access === 'nowhere') return
-    this.#access += this.#accessLine(access, Date.now())
+    this.#access ??= Buffer.allocUnsafeSlow(batchBytes)
+    const line = this.#accessLine(access, Date.now())
+    // A character has three bytes at most.
+    if (this.#accessLength + 3 * line.length > batchBytes) this.settle()
+    this.#accessLength += this.#access.write(line, this.#accessLength)
     this.#accessCount++
-    if (this.#access.length >= batchLength) this.settle()
-    else this.#timer ??= setTimeout(() => this.settle(), lingerMs).unref()
+    this.#timer ??= setTimeout(() => this.settle(), lingerMs).unref()
   }
 
   /** Puts the lines of requests, which wait for others, where they belong. */
   settle(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    const [text, lines] = [this.#access, this.#accessCount]
-    if (lines === 0) return
-    this.#access = ''
+    const lines = this.#accessCount
+    if (this.#access === null || lines === 0) return
+    const bytes = Buffer.from(this.#access.subarray(0, this.#accessLength))
+    this.#accessLength = 0
     this.#accessCount = 0
     this.#count('info', lines)
-    if (this.#options.access === 'output') this.#options.output.write(text, { lines, isUrgent: true })
-    const first = this.#accessLines.push(text, lines)
+    if (this.#options.access === 'output') this.#options.output.write(bytes, { lines, isUrgent: true })
+    const first = this.#accessLines.push(bytes, lines)
     if (this.#listener !== null && levels.info >= this.#listener.level)
-      this.#listener.hear(linesIn(text).map((line, at) => ({ key: this.#accessLines.keyOf(first + at), text: line })))
+      this.#listener.hear(linesIn(bytes).map((line, at) => ({ key: this.#accessLines.keyOf(first + at), text: line })))
   }
 
   /** At most `limit` of the lines in memory that match, the newest, oldest first. */

@@ -4,8 +4,8 @@
 import { pino } from 'pino'
 
 export interface Output {
-  /** Takes whole lines, each with its newline. `isUrgent`: not later than what is due. */
-  write(text: string, options: { readonly lines: number; readonly isUrgent: boolean }): void
+  /** Takes whole lines, each with its newline; bytes are not to change any more. `isUrgent`: they wait for no others. */
+  write(text: string | Buffer, options: { readonly lines: number; readonly isUrgent: boolean }): void
   /** Writes what is left, and waits for it: for the end of the process. */
   end(): void
   /** Lines that were not written since the start. */
@@ -25,7 +25,7 @@ const batchLength = 16_384
 const maxWaitingBytes = 4_000_000
 
 export function openOutput({ fd, lingerMs, onDropped }: OutputOptions): Output {
-  const destination = pino.destination({ dest: fd, sync: false, minLength: 0, maxLength: maxWaitingBytes })
+  const destination = pino.destination({ dest: fd, sync: false, minLength: 0, maxLength: maxWaitingBytes, contentMode: 'buffer' })
   let batch = ''
   let batchLines = 0
   let timer: NodeJS.Timeout | null = null
@@ -36,7 +36,7 @@ export function openOutput({ fd, lingerMs, onDropped }: OutputOptions): Output {
     dropped += lines
     untold += lines
   }
-  destination.on('drop', (text: string) => drop(text.split('\n').length - 1))
+  destination.on('drop', (bytes: Buffer) => drop(bytes.toString().split('\n').length - 1))
   destination.on('drain', () => {
     if (untold === 0) return
     const lines = untold
@@ -49,6 +49,10 @@ export function openOutput({ fd, lingerMs, onDropped }: OutputOptions): Output {
   })
   return {
     write(text, { lines, isUrgent }) {
+      if (typeof text !== 'string') {
+        flush()
+        return send(text, lines)
+      }
       batch += text
       batchLines += lines
       if (isUrgent || lingerMs === 0 || batch.length >= batchLength) flush()
@@ -67,9 +71,14 @@ export function openOutput({ fd, lingerMs, onDropped }: OutputOptions): Output {
     if (timer !== null) clearTimeout(timer)
     timer = null
     if (batchLines === 0) return
-    if (isBroken) drop(batchLines)
-    else destination.write(batch)
+    send(Buffer.from(batch), batchLines)
     batch = ''
     batchLines = 0
+  }
+
+  function send(bytes: Buffer, lines: number): void {
+    if (isBroken) drop(lines)
+    // The types know of texts alone; what is given here is what the mode above takes.
+    else destination.write(bytes as unknown as string)
   }
 }

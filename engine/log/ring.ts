@@ -7,7 +7,7 @@ export interface RingOptions {
   /** Makes the keys of its lines unlike those of any other ring. */
   readonly prefix: string
   readonly maxLines: number
-  /** Of text in memory. */
+  /** Of text in memory, in characters or bytes. */
   readonly maxLength: number
 }
 
@@ -16,7 +16,7 @@ interface Chunk {
   readonly first: number
   readonly lines: number
   /** Each line ends with a newline. */
-  readonly text: string
+  readonly text: string | Buffer
 }
 
 export class LogRing {
@@ -31,7 +31,7 @@ export class LogRing {
   }
 
   /** Takes `lines` lines. @returns number of the first of them */
-  push(text: string, lines: number): number {
+  push(text: string | Buffer, lines: number): number {
     const first = this.#count
     this.#chunks.push({ first, lines, text })
     this.#count += lines
@@ -68,8 +68,8 @@ export class LogRing {
 }
 
 /** The lines of a text of which each ends with a newline. */
-export function linesIn(text: string): string[] {
-  const lines = text.split('\n')
+export function linesIn(text: string | Buffer): string[] {
+  const lines = text.toString().split('\n')
   lines.pop()
   return lines
 }

@@ -60,7 +60,8 @@ const namesItsKind: Readonly<Record<string, readonly string[]>> = {
   'cli/tell.ts': ['service'],
   // A field of a request.
   'engine/admin/routes.ts': ['service'],
-  // A label.
+  // A field of a line, and a label.
+  'engine/log/access.ts': ['service'],
   'engine/metrics/worker-metrics.ts': ['service'],
   'engine/plane/channel.ts': ['channel_rest', 'groups', 'security', 'service'],
   'engine/process/guard.ts': ['service'],
