@@ -5,6 +5,7 @@ import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { beforeEach, describe, onTestFinished, test } from 'vitest'
+import type { Deploy, Layer } from '../../engine/store/layers.ts'
 import type { HistoryRow, Mark, PlanRow, Store } from '../../engine/store/port.ts'
 import { auditConformance } from './audit.ts'
 import { taskConformance } from './task-store.ts'
@@ -160,6 +161,58 @@ export function storeConformance(name: string, { place, open, module }: StoreUnd
       assert.equal(await store.getBlob('0'.repeat(64)), undefined)
     })
 
+    test('insertDeploy() writes a deploy and its layers in one step, once', async () => {
+      await using store = await open(at.path)
+      const digest = await store.putBlob(new Uint8Array([1]))
+      assert.equal(await store.insertDeploy(deployOf('d1', 1), [layerOf('a', digest), layerOf('b', null)], []), true)
+      assert.equal(await store.insertDeploy(deployOf('d1', 1), [layerOf('c', digest)], []), false)
+      assert.deepEqual(await store.listLayers(), [layerOf('a', digest), layerOf('b', null)])
+      assert.deepEqual(await store.getDeploy('d1'), deployOf('d1', 1))
+      assert.deepEqual(await store.listOpenDeploys(), [deployOf('d1', 1)])
+      assert.deepEqual([await store.lastSequence('copy'), await store.lastSequence('another')], [1, 0])
+    })
+
+    test('insertDeploy() writes nothing where the content of one layer is not here', async () => {
+      await using store = await open(at.path)
+      const digest = await store.putBlob(new Uint8Array([1]))
+      await assert.rejects(store.insertDeploy(deployOf('d1', 1), [layerOf('a', digest), layerOf('b', 'f'.repeat(64))], []))
+      assert.deepEqual([await store.listLayers(), await store.getDeploy('d1')], [[], undefined])
+    })
+
+    test('endDeploy() keeps the layers of a deploy, or makes them what they were before it', async () => {
+      await using store = await open(at.path)
+      const [first, second] = await Promise.all([1, 2].map(n => store.putBlob(new Uint8Array([n]))))
+      assert(first && second)
+      await store.insertDeploy(deployOf('d1', 1), [layerOf('a', first), layerOf('b', first)], [])
+      await store.endDeploy('d1', { kind: 'live' }, false)
+      await store.insertDeploy({ ...deployOf('d2', 2), files: filesOf('a', 'b', 'c') }, [layerOf('a', second), layerOf('c', second)], ['b'])
+      assert.deepEqual(await store.listLayers(), [layerOf('a', second), layerOf('c', second)])
+      await store.endDeploy('d2', { kind: 'refused' }, true)
+      assert.deepEqual(await store.listLayers(), [layerOf('a', first), layerOf('b', first)])
+      await store.endDeploy('d1', { kind: 'refused' }, true)
+      assert.deepEqual([(await store.getDeploy('d1'))?.outcome, (await store.listLayers()).length], [{ kind: 'live' }, 2])
+      assert.deepEqual(await store.listOpenDeploys(), [])
+      assert.equal(await store.liftLayers(['a', 'nowhere']), 1)
+    })
+
+    test('missingBlobs() names those that are not here', async () => {
+      await using store = await open(at.path)
+      const digest = await store.putBlob(new Uint8Array([1]))
+      assert.deepEqual(await store.missingBlobs([digest, 'f'.repeat(64)]), ['f'.repeat(64)])
+    })
+
+    test('prune() keeps the content of layers, and of each client its last deploy', async () => {
+      await using store = await open(at.path)
+      const digest = await store.putBlob(new Uint8Array([1]))
+      for (const sequence of [1, 2]) {
+        await store.insertDeploy(deployOf(`d${sequence}`, sequence), [layerOf('a', digest)], [])
+        await store.endDeploy(`d${sequence}`, { kind: 'live' }, false)
+      }
+      await store.prune('2998-01-01T00:00:00.000Z')
+      assert.notEqual(await store.getBlob(digest), undefined)
+      assert.deepEqual([await store.getDeploy('d1'), await store.lastSequence('copy')], [undefined, 2])
+    })
+
     test('prune() removes what is old and named by nothing, and no history', async () => {
       await using store = await open(at.path)
       const [kept, lost, ofOldPlan] = await Promise.all([1, 2, 3].map(n => store.putBlob(new Uint8Array([n]))))
@@ -277,4 +330,17 @@ function markOf(id: string): Mark {
     reason: 'rolled back',
     at: '2026-01-01T00:00:00.000Z',
   }
+}
+
+function layerOf(path: string, digest: string | null): Layer {
+  const blob = digest === null ? null : 'b'.repeat(40)
+  return { path, digest, blob, bytes: 1, base: 'a'.repeat(40), by: 'Zoë', at: '2026-01-01T00:00:00.000Z', deploy: 'd', client: 'copy' }
+}
+
+function filesOf(...paths: readonly string[]): Deploy['files'] {
+  return paths.map(path => ({ path, digest: null, base: null }))
+}
+
+function deployOf(id: string, sequence: number): Deploy {
+  return { id, client: 'copy', sequence, by: 'Zoë', at: '2026-01-01T00:00:00.000Z', files: filesOf('a', 'b'), outcome: null }
 }

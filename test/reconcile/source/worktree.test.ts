@@ -200,3 +200,17 @@ test('uploadTree() refuses a path twice, outside of the tree, and two paths that
       paths.join(),
     )
 })
+
+test('snapshot() writes names as `nameOf` says, reads their text, and refuses two that become one, both named', async () => {
+  using folder = estate({ 'services/Zoe\u0308.ts': 'decomposed' })
+  const nameOf = (path: string) => path.normalize('NFC')
+  const source = createWorktreeSource({ root: folder.root, nameOf })
+  const tree = await source.snapshot()
+  assert.deepEqual([...tree.files.keys()], ['services/Zo\u00eb.ts'])
+  assert.equal(await text(tree, 'services/Zo\u00eb.ts'), 'decomposed')
+  writeFiles(folder.root, { 'services/Zo\u00eb.ts': 'composed' })
+  await assert.rejects(source.snapshot(), (error: unknown) => {
+    assert(error instanceof SourceError && error.kind === 'refused')
+    return /Zo\\u\{eb\}/.test(error.message) && /Zoe\\u\{308\}/.test(error.message)
+  })
+})
