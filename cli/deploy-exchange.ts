@@ -62,10 +62,10 @@ export async function sendDeploy(server: AdminClient, { request, contents }: Pre
 /** Parts of 1 MB at most; a content that is larger is a part of its own. */
 function partsOf(contents: readonly (readonly [string, Uint8Array])[]): (readonly (readonly [string, Uint8Array])[])[] {
   const parts: (readonly [string, Uint8Array])[][] = []
-  let bytes = partBytes
+  let bytes = 0
   for (const each of contents) {
     bytes += each[1].length
-    if (bytes > partBytes) {
+    if (parts.length === 0 || bytes > partBytes) {
       parts.push([])
       bytes = each[1].length
     }

@@ -1,5 +1,5 @@
-// What a working copy remembers of its deploys, under .plumb/: who it is, and what it sent to which server. Where it is lost, files that
-// were deployed count as changed by others, which asks once too often.
+// What a working copy remembers of its deploys, under .plumb/: who it is, and what it sent. Where it is lost, files that were deployed
+// count as changed by others, which asks once too often.
 
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -7,24 +7,28 @@ import { join } from 'node:path'
 import { isObject } from '../schema/json.ts'
 
 export interface DeployState {
-  /** The working copy, for the server. */
+  /** The working copy, for servers. */
   readonly client: string
-  /** git's ids of what was sent to the server, by path; null where a file was taken away. */
-  sentTo(server: string): ReadonlyMap<string, string | null>
-  remember(server: string, sent: ReadonlyMap<string, string | null>): void
+  /** git's ids of what was sent, by path, the newest first; null where a file was taken away. */
+  readonly sent: ReadonlyMap<string, readonly (string | null)[]>
+  remember(sent: ReadonlyMap<string, string | null>): void
 }
+
+// A text that lies on any server and came from here is known again, also after deploys to another one.
+const keptIds = 8
 
 export function openDeployState(root: string): DeployState {
   const folder = join(root, '.plumb')
   const file = join(folder, 'deploys.json')
   const kept = read(file)
+  const sent = new Map(Object.entries(kept.sent))
   return {
     client: kept.client,
-    sentTo: server => new Map(Object.entries(kept.servers[server] ?? {})),
-    remember(server, sent) {
-      kept.servers[server] = Object.fromEntries(sent)
+    sent,
+    remember(files) {
+      for (const [path, id] of files) sent.set(path, [id, ...(sent.get(path) ?? []).filter(other => other !== id)].slice(0, keptIds))
       mkdirSync(folder, { recursive: true })
-      writeFileSync(`${file}.tmp`, JSON.stringify(kept))
+      writeFileSync(`${file}.tmp`, JSON.stringify({ client: kept.client, sent: Object.fromEntries(sent) } satisfies Kept))
       renameSync(`${file}.tmp`, file)
     },
   }
@@ -32,15 +36,15 @@ export function openDeployState(root: string): DeployState {
 
 interface Kept {
   readonly client: string
-  readonly servers: Record<string, Record<string, string | null>>
+  readonly sent: Readonly<Record<string, readonly (string | null)[]>>
 }
 
 function read(file: string): Kept {
   try {
     const found: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    if (isObject(found) && typeof found.client === 'string' && isObject(found.servers)) return found as unknown as Kept // as remember() writes it
+    if (isObject(found) && typeof found.client === 'string' && isObject(found.sent)) return found as unknown as Kept // as remember() writes it
   } catch {
     // There is none yet, or it is damaged: a new one is begun.
   }
-  return { client: randomBytes(12).toString('hex'), servers: {} }
+  return { client: randomBytes(12).toString('hex'), sent: {} }
 }

@@ -15,8 +15,6 @@ import type { DeployState } from './deploy-state.ts'
 
 export interface TurnOptions {
   readonly source: WorktreeSource
-  /** How the server is called in the state of the working copy. */
-  readonly server: string
   readonly connect: (signal: AbortSignal) => Promise<AdminClient>
   readonly state: DeployState
   readonly force: boolean
@@ -42,7 +40,6 @@ interface Known {
 export class Deployer implements AsyncDisposable {
   readonly #options: TurnOptions
   readonly #reader: CopyReader
-  readonly #sent: Map<string, string | null>
   /** Whether the server was ever there. */
   hasAnswered = false
   #server: AdminClient | null = null
@@ -53,7 +50,6 @@ export class Deployer implements AsyncDisposable {
   constructor(options: TurnOptions) {
     this.#options = options
     this.#reader = new CopyReader(options.source)
-    this.#sent = new Map(options.state.sentTo(options.server))
   }
 
   /** @throws UnreachableError; the next turn goes on where this one was cut off */
@@ -116,8 +112,10 @@ export class Deployer implements AsyncDisposable {
   }
 
   async #send(server: AdminClient, deploy: PreparedDeploy): Promise<JsonObject> {
-    const { connect, signal, state, server: name } = this.#options
+    const { connect, signal, state } = this.#options
     this.#pending = deploy
+    // Before it goes, as it may arrive and the answer not: what lies there then came from here all the same.
+    state.remember(deploy.sent)
     let answer: JsonObject
     try {
       answer = await overLink(connect, signal, each => sendDeploy(server, deploy, each))
@@ -130,11 +128,9 @@ export class Deployer implements AsyncDisposable {
     if (outcome.kind === 'refused' || outcome.kind === 'failed') this.#known = null
     else {
       for (const [path, blob] of deploy.sent) {
-        this.#sent.set(path, blob)
         if (blob === null) this.#known?.there.delete(path)
         else this.#known?.there.set(path, blob)
       }
-      state.remember(name, this.#sent)
     }
     return outcome
   }
@@ -152,7 +148,7 @@ export class Deployer implements AsyncDisposable {
 
   async #compare({ there, reference }: Known) {
     const { tree, ids } = await this.#reader.read(firstOf(there))
-    const changed = changedFiles({ here: ids, there, reference, sent: this.#sent, force: this.#options.force })
+    const changed = changedFiles({ here: ids, there, reference, sent: this.#options.state.sent, force: this.#options.force })
     return { tree, changed, notes: notesOf(changed) }
   }
 

@@ -49,7 +49,6 @@ async function deploy(root: string, options: Options): Promise<number> {
   await using source = createWorktreeSource({ root, nameOf: path => path.normalize('NFC') })
   await using deployer = new Deployer({
     source,
-    server: options.server ?? process.env.PLUMB_SERVER ?? 'local',
     connect: signal => connect(options, signal),
     state: openDeployState(root),
     force: options.force === true,

@@ -50,6 +50,7 @@ export const deployRows: readonly Row[] = [
       maxBytes: maxManifestBytes,
     },
     answer: json('{ outcome, repeated }'),
+    audit: { target: ({ body }) => String(body.id), detail: ({ body }) => ({ client: String(body.client), files: countOf(body.files) }) },
     run: ({ body, actor }, { deploys }) => deploys.deploy(requestIn(body), actor),
   },
   {
@@ -88,6 +89,7 @@ export const deployRows: readonly Row[] = [
       maxBytes: maxContentsBytes,
     },
     answer: json('{ kept }'),
+    audit: { detail: ({ body }) => ({ contents: countOf(body.contents) }) },
     run: ({ body }, { deploys }) => deploys.keep(contentsIn(body)),
   },
   {
@@ -99,6 +101,7 @@ export const deployRows: readonly Row[] = [
     scope: 'deploy',
     body: { schema: object({ paths: { ...list(path), description: 'All where it is absent' } }), maxBytes: maxBodyBytes },
     answer: json('{ outcome, dropped }'),
+    audit: { detail: ({ body }) => ({ files: body.paths === undefined ? 'all' : countOf(body.paths) }) },
     run: ({ body, actor }, { deploys }) => deploys.drop(body.paths === undefined ? null : textsIn(body.paths), actor),
   },
 ]
@@ -127,6 +130,10 @@ function contentsIn({ contents }: JsonObject): Uint8Array[] {
       `Cannot keep the content ${named} as what arrived has another digest: it was cut or changed on the way; nothing of this part is kept, and it may be sent again`,
     )
   })
+}
+
+function countOf(found: unknown): number {
+  return Array.isArray(found) ? found.length : 0
 }
 
 function textsIn(found: unknown): string[] {

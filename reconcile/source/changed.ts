@@ -9,8 +9,8 @@ export interface Comparison {
   readonly there: ReadonlyMap<string, string>
   /** The same of the commit that both came from; null where none is known. */
   readonly reference: ReadonlyMap<string, string> | null
-  /** What this working copy deployed to this server before; null where it took a file away. */
-  readonly sent: ReadonlyMap<string, string | null>
+  /** What this working copy deployed before, by path; null among it where it took a file away. */
+  readonly sent: ReadonlyMap<string, readonly (string | null)[]>
   /** Sends files also where others changed them meanwhile. */
   readonly force: boolean
 }
@@ -38,7 +38,7 @@ export function changedFiles({ here, there, reference, sent, force }: Comparison
     const change = { path, base, gone: !isHere }
     // Without a commit nothing tells a file that went from one that never was here.
     const from = reference === null ? (isHere ? base : null) : (reference.get(path) ?? null)
-    const wasSent = sent.has(path) && sent.get(path) === base
+    const wasSent = sent.get(path)?.includes(base) === true
     const isUnchanged = from === null ? !isHere : mine.includes(from)
     if (isUnchanged && !wasSent) behind.push(path)
     else if (base === from || wasSent || force) changes.push(change)

@@ -38,7 +38,7 @@ for (const [here, there, reference, sent, verdict] of [
       here: new Map(here === '-' ? [] : [[path, [here]]]),
       there: one(there === '-' ? null : there),
       reference: reference === 'none' ? null : one(reference === '-' ? null : reference),
-      sent: new Map(sent === '' ? [] : [[path, sent === '-' ? null : sent]]),
+      sent: new Map(sent === '' ? [] : [[path, [sent === '-' ? null : sent, 'Z']]]),
       force: false,
     }
     assert.equal(verdictOf(compared), verdict)
