@@ -9,6 +9,7 @@ import { run as boot } from './boot.ts'
 import { createCalibration, referenceMs, slownessOf } from './calibration.ts'
 import { run as generation } from './generation.ts'
 import { run as growth } from './growth.ts'
+import { run as jobs } from './jobs.ts'
 import { run as kit } from './kit.ts'
 import { run as largeEstate } from './large-estate.ts'
 import { machineFacts } from './machine.ts'
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, (rest: Rest) => Promise<readonly BenchRow
   generation,
   'service-compile': serviceCompile,
   growth,
+  jobs,
   kit,
 }
 

@@ -8,8 +8,8 @@ export interface JobOperations {
   /** `{ jobs, next }`, by name. */
   list(page: { readonly limit: number; readonly after?: string }): Promise<JsonObject>
   show(job: string): Promise<JsonObject>
-  /** `{ runs, next }`, latest nominal time first. `before` is an ISO time. */
-  runs(page: { readonly job?: string; readonly limit: number; readonly before?: string }): Promise<JsonObject>
+  /** `{ runs, next }`, latest nominal time first. `after` is what a page gave as `next`, or an ISO time alone. */
+  runs(page: { readonly job?: string; readonly limit: number; readonly after?: string }): Promise<JsonObject>
   run(job: string, actor: Actor): Promise<JsonObject>
   pause(request: { readonly job: string; readonly note: string }, actor: Actor): Promise<JsonObject>
   resume(job: string, actor: Actor): Promise<JsonObject>

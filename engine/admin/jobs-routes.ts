@@ -1,14 +1,13 @@
 // The routes of jobs: how they fare, and what people may do about it.
 
-import { Refusal } from './port.ts'
 import { environmentPrefix, json, maxBodyBytes, object, type Row, textIn } from './route.ts'
 
 const job = { type: 'string', minLength: 1, maxLength: 200, description: 'The name of a job' }
 const limit = { type: 'integer', minimum: 1, maximum: 1000, default: 100 }
-const time = {
+const place = {
   type: 'string',
-  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d{1,3})?Z$',
-  description: 'A time in UTC, such as 2026-01-31T06:00:00Z',
+  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d{1,3})?Z(?: .{1,200})?$',
+  description: 'What a page gave as `next`, or a time in UTC alone, such as 2026-01-31T06:00:00Z',
 }
 
 export const rows: readonly Row[] = [
@@ -40,14 +39,9 @@ export const rows: readonly Row[] = [
     summary: 'Runs of all jobs or of one, latest nominal time first',
     role: 'viewer',
     scope: 'jobs',
-    query: object({ limit, job, before: time }),
+    query: object({ limit, job, after: place }),
     answer: json('{ runs, next }'),
-    run({ query }, { jobs }) {
-      const before = textIn(query, 'before')
-      if (before.before !== undefined && Number.isNaN(Date.parse(before.before)))
-        throw new Refusal(400, 'REQUEST_INVALID', 'Cannot take the request as "before" of its query is no time that exists')
-      return jobs.runs({ limit: Number(query.limit), ...textIn(query, 'job'), ...before })
-    },
+    run: ({ query }, { jobs }) => jobs.runs({ limit: Number(query.limit), ...textIn(query, 'job'), ...textIn(query, 'after') }),
   },
   {
     id: 'runJob',

@@ -5,7 +5,7 @@ import { refOf } from '../../schema/ref.ts'
 import type { JobOperations } from '../admin/jobs-port.ts'
 import { type Actor, Refusal } from '../admin/port.ts'
 import type { Manifest } from '../generation/manifest.ts'
-import type { RunRow, RunStore } from '../store/runs.ts'
+import type { RunKey, RunRow, RunStore } from '../store/runs.ts'
 import { jobKind } from './adapter.ts'
 import type { Scheduler, Tracked } from './scheduler.ts'
 
@@ -36,14 +36,15 @@ export function createJobOperations({ scheduler, store, live, now }: JobOperatio
       const runs = await store.listRuns({ job: name, limit: runsShown })
       return { ...rowOf(name), nextRuns: tracked ? nextOf(tracked) : [], lastRuns: runs.map(runOf) }
     },
-    async runs({ job, limit, before }) {
+    async runs({ job, limit, after }) {
       if (job !== undefined) declared(job)
       const runs = await store.listRuns({
         ...(job === undefined ? {} : { job }),
         limit,
-        ...(before === undefined ? {} : { before: Date.parse(before) }),
+        ...(after === undefined ? {} : { after: placeOf(after) }),
       })
-      return { runs: runs.map(runOf), next: runs.length === limit ? new Date(runs.at(-1)?.nominal ?? 0).toISOString() : null }
+      const last = runs.at(-1)
+      return { runs: runs.map(runOf), next: last && runs.length === limit ? `${new Date(last.nominal).toISOString()} ${last.job}` : null }
     },
     async run(name, actor) {
       const row = await scheduler.runNow(trackedOf(name), actor.name)
@@ -150,6 +151,15 @@ function runOf(row: RunRow): JsonObject {
     reason,
     count,
   }
+}
+
+/** A time, and the job of it that a page ended with. */
+function placeOf(after: string): RunKey {
+  const [time = ''] = after.split(' ', 1)
+  const nominal = Date.parse(time)
+  if (Number.isNaN(nominal))
+    throw new Refusal(400, 'REQUEST_INVALID', 'Cannot take the request as "after" of its query is no time that exists')
+  return { nominal, job: after.slice(time.length + 1) }
 }
 
 function timeOf(at: number | null): string | null {

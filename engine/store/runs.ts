@@ -82,8 +82,8 @@ export interface RunStore {
   getRun(key: RunKey): Promise<RunRow | undefined>
   /** Those that wait or run. */
   openRuns(): Promise<readonly RunRow[]>
-  /** Latest nominal time first; only earlier ones than `before` where given. `limit` 1 to 1000. */
-  listRuns(query: { readonly job?: string; readonly limit: number; readonly before?: number }): Promise<readonly RunRow[]>
+  /** Latest nominal time first, jobs of one time by name; only those behind `after` where given. `limit` 1 to 1000. */
+  listRuns(query: { readonly job?: string; readonly limit: number; readonly after?: RunKey }): Promise<readonly RunRow[]>
   /** Of each job with a state, the latest that was done, failed or is unknown. */
   lastRuns(): Promise<readonly RunRow[]>
   putJobStates(states: readonly JobState[]): Promise<void>

@@ -48,11 +48,20 @@ export function createRunStatements({ all, get, changes }: Sql): Pick<SyncStore,
     },
     getRun: key => optional(found(key)),
     openRuns: () => all(`SELECT * FROM run WHERE state IN ('scheduled', 'running') ORDER BY due_at`).map(runRow),
-    listRuns: ({ job, limit, before = Number.MAX_SAFE_INTEGER }) =>
-      (job === undefined
-        ? all('SELECT * FROM run WHERE nominal < ? ORDER BY nominal DESC LIMIT ?', before, within(limit))
-        : all('SELECT * FROM run WHERE job = ? AND nominal < ? ORDER BY nominal DESC LIMIT ?', job, before, within(limit))
-      ).map(runRow),
+    listRuns({ job, limit, after = { job: '', nominal: Number.MAX_SAFE_INTEGER } }) {
+      const { nominal } = after
+      const rows =
+        job === undefined
+          ? all(
+              'SELECT * FROM run WHERE nominal <= ? AND (nominal < ? OR job > ?) ORDER BY nominal DESC, job LIMIT ?',
+              nominal,
+              nominal,
+              after.job,
+              within(limit),
+            )
+          : all('SELECT * FROM run WHERE job = ? AND nominal < ? ORDER BY nominal DESC LIMIT ?', job, nominal, within(limit))
+      return rows.map(runRow)
+    },
     lastRuns: () =>
       all(
         `SELECT run.* FROM job JOIN run ON run.job = job.job AND run.nominal =

@@ -56,10 +56,14 @@ export interface DispatchOptions {
   /** Whether that process is certainly dead. */
   readonly isOver: (life: string) => boolean
   readonly clock: Clock
-  /** Orders that one worker has at a time. */
+  /** Orders of less than five seconds that one worker has at a time. */
   readonly perWorker: number
 }
 
+/** An order that takes longer does not count against `perWorker` any more, so that what hangs keeps nothing else waiting … */
+const longMs = 5_000
+/** … as long as a worker has no more than so many times as many. */
+const mostTimes = 32
 const lookMs = 200
 const retryMs = 1_000
 /** So long an end in good order waits for what workers have; a worker gives itself about as much. */
@@ -74,6 +78,7 @@ export function createDispatch({ isServing, isOver, clock, perWorker }: Dispatch
   const watched = new Set<string>()
   const ending = new AbortController()
   const waiting: Waiting[] = []
+  let isLooking = false
 
   return {
     async run(order, keeper) {
@@ -108,7 +113,7 @@ export function createDispatch({ isServing, isOver, clock, perWorker }: Dispatch
     },
     counts: () => ({ running: [...places.values()].reduce((total, { orders }) => total + orders.size, 0), waiting: waiting.length }),
     up(worker) {
-      const place = { worker, orders: new Set(worker.orders), takesMore: true }
+      const place = { worker, orders: new Map(worker.orders.map(id => [id, clock.now()])), takesMore: true }
       places.set(worker.life, place)
       for (const [id, { life, settle }] of open) if (life === worker.life && !place.orders.has(id)) void settle(neverGot)
       handOut()
@@ -152,15 +157,33 @@ export function createDispatch({ isServing, isOver, clock, perWorker }: Dispatch
 
   function handOut(): void {
     while (waiting.length > 0) {
-      const free = [...places.values()].filter(({ worker, orders, takesMore }) => takesMore && orders.size < perWorker && isServing(worker))
+      const free = [...places.values()].filter(hasRoom)
       const [first, ...others] = free
-      if (!first) return
+      if (!first) return lookAgain()
       const least = others.reduce((one, other) => (other.orders.size < one.orders.size ? other : one), first)
       const next = waiting.shift()
       if (!next) return
-      least.orders.add(next.id)
+      least.orders.set(next.id, clock.now())
       next.resolve(least)
     }
+  }
+
+  function hasRoom({ worker, orders, takesMore }: Place): boolean {
+    if (!takesMore || !isServing(worker)) return false
+    if (orders.size < perWorker) return true
+    const since = clock.now() - longMs
+    const recent = orders.values().filter(at => at > since)
+    return orders.size < perWorker * mostTimes && [...recent].length < perWorker
+  }
+
+  /** Nobody tells of an order that became a long one. */
+  function lookAgain(): void {
+    if (isLooking) return
+    isLooking = true
+    void clock.sleep(lookMs).then(() => {
+      isLooking = false
+      handOut()
+    })
   }
 
   function leave(place: Place, id: string): void {
@@ -227,8 +250,8 @@ const neverGot: WorkOutcome = { kind: 'lost', reason: 'the worker it was meant f
 
 interface Place {
   readonly worker: DispatchWorker
-  /** Ids of what it has, until the outcome is on disk. */
-  readonly orders: Set<string>
+  /** What it has, until the outcome is on disk, and since when. */
+  readonly orders: Map<string, number>
   takesMore: boolean
 }
 

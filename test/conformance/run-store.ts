@@ -79,14 +79,25 @@ export function runStoreConformance(open: () => Promise<Store>): void {
     await store.putRuns(lease, [rowOf(10), rowOf(20, { job: 'b' }), rowOf(30)])
     const nominals = async (query: Parameters<Store['listRuns']>[0]) => (await store.listRuns(query)).map(({ nominal }) => nominal)
     assert.deepEqual(
-      [await nominals({ limit: 10 }), await nominals({ job: 'a', limit: 1 }), await nominals({ limit: 10, before: 30 })],
+      [
+        await nominals({ limit: 10 }),
+        await nominals({ job: 'a', limit: 1 }),
+        await nominals({ limit: 10, after: { nominal: 30, job: 'a' } }),
+      ],
       [[30, 20, 10], [30], [20, 10]],
+    )
+    await store.putRuns(lease, [rowOf(20), rowOf(20, { job: 'c' })])
+    const page = await store.listRuns({ limit: 2, after: { nominal: 20, job: 'a' } })
+    assert.deepEqual(
+      page.map(({ job }) => job),
+      ['b', 'c'],
+      'of one time none is left out between two pages',
     )
     const pause = { by: 'zoe', at: '2026-01-01T00:00:00Z', note: 'größer' }
     await store.setPause('a', pause)
     assert.deepEqual(
       (await store.listJobStates()).find(({ job }) => job === 'a'),
-      { ...stateOf('a'), cursor: 30, fires: 2, pause },
+      { ...stateOf('a'), cursor: 30, fires: 3, pause },
     )
     await store.setPause('a', null, 40)
     assert.deepEqual((await store.listJobStates()).find(({ job }) => job === 'a')?.cursor, 40)

@@ -234,3 +234,21 @@ test('an outcome that was on disk when the link broke is let go of, once nobody 
   await dispatch.told(worker, '1', done)
   assert.equal(dispatch.counts().running, 0)
 })
+
+test('orders that hang take the room of others for five seconds at the most', async () => {
+  const { dispatch, clock } = setUp({ perWorker: 2 })
+  const { worker, took } = workerDouble('a')
+  dispatch.up(worker)
+  for (const id of ['1', '2', '3']) void dispatch.run(order(id), keeper().kept)
+  await clock.advance(4_000)
+  assert.deepEqual(
+    took.map(({ id }) => id),
+    ['1', '2'],
+  )
+  await clock.advance(1_500)
+  assert.deepEqual(
+    took.map(({ id }) => id),
+    ['1', '2', '3'],
+  )
+  assert.deepEqual(dispatch.counts(), { running: 3, waiting: 0 })
+})
