@@ -25,6 +25,7 @@ export function statusCommand(): Command {
 /** The text, and the issues of the last sync to print below it. */
 export function statusText(environment: string, status: JsonObject): { readonly text: string; readonly issues: readonly Issue[] } {
   const live = isObject(status.live) ? status.live : {}
+  const deployed = isObject(status.deployed) ? status.deployed : {}
   const last = isObject(status.lastSync) ? status.lastSync : null
   const issues = list(last?.issues) as unknown as readonly Issue[] // as docs/admin-api.md says
   const lines = [
@@ -47,6 +48,8 @@ export function statusText(environment: string, status: JsonObject): { readonly 
     ...list(status.holds).map(hold => ['Held', `${hold.reason ?? hold.kind}; ${hold.next ?? ''}`]),
     ...list(status.degraded).map(one => ['Degraded', `${one.ref}: ${one.reason}`]),
     ...list(status.quarantined).map(one => ['Quarantined', `${one.ref}: ${one.reason}`]),
+    ...list(deployed.layers).map(one => ['Deployed', `${one.path}${one.deleted ? ', deleted' : ''}, by ${one.by}, at ${one.at}`]),
+    ...list(deployed.superseded).map(one => [String(one.code), `${one.message}, at ${one.supersededAt}`]),
   ]
   const hidden = issues.length - maxIssues
   const rest = hidden > 0 ? [['Issues', `the first ${maxIssues} of ${issues.length}; plumb status --json has them all`]] : []

@@ -34,6 +34,27 @@ const rows: readonly (readonly [what: string, status: JsonObject, text: readonly
     1,
   ],
   [
+    'deployed files, and those that gave way',
+    {
+      deployed: {
+        layers: [
+          { path: 'services/a.ts', by: 'ada', at, deleted: false },
+          { path: 'services/b.ts', by: 'ada', at, deleted: true },
+        ],
+        superseded: [{ code: 'DEPLOY_SUPERSEDED', message: 'The deployed "services/c.ts" gave way', supersededAt: at }],
+      },
+    },
+    [
+      'Environment        dev',
+      'Generation         0 (serial 0)',
+      'Revision           none yet',
+      `Deployed           services/a.ts, by ada, at ${at}`,
+      `Deployed           services/b.ts, deleted, by ada, at ${at}`,
+      `DEPLOY_SUPERSEDED  The deployed "services/c.ts" gave way, at ${at}`,
+    ],
+    0,
+  ],
+  [
     'a refusal without an issue, with its cause',
     { lastSync: { kind: 'refused', revision, at, reasons: ['Cannot prepare it'], issues: [] } },
     [

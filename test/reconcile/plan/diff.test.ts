@@ -204,3 +204,32 @@ test('a new revision that declares the same changes nothing; other settings do',
   assert.equal(planOf(desiredOf({ 'sql/a': {} }, { settings: { auto: false } }), live).changesAnything, true)
   assert.equal(planOf(desiredOf({}), emptyManifest).changesAnything, true)
 })
+
+for (const [what, live, isDeployed, expected] of [
+  ['is new with a deployed file', null, true, { op: 'create', conflict: false }],
+  ['came with a deployed file and still does', { from: 'cli', by: 'ada', deployed: true }, true, { op: undefined, conflict: false }],
+  ['came with a deployed file and is in the commit', { from: 'cli', by: 'ada', deployed: true }, false, { op: 'update', conflict: false }],
+  [
+    'was in the commit and is in a deployed file alone',
+    { from: 'git', revision: revision('1'.repeat(40)) },
+    true,
+    { op: 'update', conflict: false },
+  ],
+  ['came by hand and is in a deployed file', { from: 'cli', by: 'ada' }, true, { op: undefined, conflict: true }],
+] as const)
+  test(`diff() of what ${what}`, () => {
+    const desired = desiredOf({ 'sql/ledger': {} })
+    const before = live === null ? emptyManifest : manifestOf(desired, live)
+    const { changes, issues } = diff(desired, before, { kinds, deployed: new Set(isDeployed ? desired.resources.keys() : []) })
+    assert.deepEqual({ op: changes[0]?.op, conflict: issues.some(({ code }) => code === 'ORIGIN_CONFLICT') }, expected)
+  })
+
+test('diff() deletes what came with a deployed file that is gone, and nothing that came by hand', () => {
+  const live = manifestOf(desiredOf({ 'sql/deployed': {} }), { from: 'cli', by: 'ada', deployed: true })
+  const others = manifestOf(desiredOf({ 'sql/byhand': {} }), { from: 'cli', by: 'ada' })
+  const { changes } = diff(desiredOf({}), { ...live, entries: new Map([...live.entries, ...others.entries]) }, { kinds })
+  assert.deepEqual(
+    changes.map(({ op, ref }) => [op, ref]),
+    [['delete', 'sql/deployed']],
+  )
+})
