@@ -14,6 +14,7 @@ import type { Logs } from '../engine/log/hub.ts'
 import type { ProcessLog } from '../engine/log/log.ts'
 import { engineMetrics } from '../engine/metrics/engine-metrics.ts'
 import { createMetrics } from '../engine/metrics/exposition.ts'
+import { workMetrics } from '../engine/metrics/work-metrics.ts'
 import { workerMetrics } from '../engine/metrics/worker-metrics.ts'
 import { logTally } from '../engine/metrics/worker-snapshot.ts'
 import { createClientAddresses } from '../engine/plane/client-address.ts'
@@ -61,7 +62,12 @@ export async function operate(options: OperateOptions): Promise<AsyncDisposable>
   const tokens = await openTokens(store, { environment, makesFirst: config.command === 'serve', log })
   const feed = feedAudit({ store, events, log })
   const engineSource = engineMetrics({ engine, conditions: following.conditions, events, environment, version: version() })
-  const sources = [engineSource, workerMetrics({ snapshots: engine.snapshots, log: () => logTally(log) }), following.metrics]
+  const sources = [
+    engineSource,
+    workerMetrics({ snapshots: engine.snapshots, log: () => logTally(log) }),
+    workMetrics({ jobs: jobs.snapshot, queue: engine.queue.snapshot }),
+    following.metrics,
+  ]
   const app = createAdminApp({
     environment,
     version: version(),

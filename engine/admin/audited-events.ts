@@ -11,6 +11,9 @@ export const auditedEvents: Readonly<Record<string, boolean>> = {
   'service.quarantined': true,
   'certificate.renewed': true,
   'deploy.superseded': true,
+  // A session of a debugger is opened by an upgrade, which is no change of what is live, and may change what runs.
+  'debugger.attached': true,
+  'debugger.detached': true,
   'token.first': true,
   'token.migrated': true,
   // A request caused it, and has its rows.

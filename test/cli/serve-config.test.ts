@@ -22,6 +22,7 @@ describe('configOf() of flags alone', () => {
       dataDirectory: join(process.cwd(), '.plumb'),
       floors: {},
       logs: { access: true, level: 'info' },
+      debug: { allow: false, port: null },
       channels: loopback(17010),
       admin: loopback(8183),
       tls: { channels: null, admin: null },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'vitest'
 import { engineMetrics } from '../../engine/metrics/engine-metrics.ts'
 import { failedSources } from '../../engine/metrics/exposition.ts'
+import { workMetrics } from '../../engine/metrics/work-metrics.ts'
 import { workerMetrics } from '../../engine/metrics/worker-metrics.ts'
 import { createPassMetrics } from '../../reconcile/sync/pass-metrics.ts'
 import { root } from './repository.ts'
@@ -14,6 +15,7 @@ test('docs/observability.md has every metric with its type, labels and help, and
   const sources = [
     engineMetrics({ engine: unasked, conditions: unasked, environment: '', version: '', events }),
     workerMetrics({ snapshots: unasked, log: unasked }),
+    workMetrics({ jobs: unasked, queue: unasked }),
     createPassMetrics(),
   ]
   const metrics = [...sources.flatMap(source => source.metrics), failedSources]

@@ -22,6 +22,7 @@ test('readServerConfig() of the least gives loopback, the default ports, .plumb 
     keys: { seal: null },
     policy: {},
     logs: { access: true, level: 'info' },
+    debug: { allow: false },
     workers: null,
   })
 })
