@@ -9,15 +9,19 @@ import { adapterTable } from '../../adapters/table.ts'
 import { buildGeneration } from '../../engine/generation/build.ts'
 import type { BuiltGeneration } from '../../engine/generation/built.ts'
 import { drainGeneration } from '../../engine/generation/drain.ts'
+import type { Invocation } from '../../engine/generation/engine.ts'
+import { filledSpec } from '../../engine/generation/filled-spec.ts'
 import { Instances } from '../../engine/generation/instances.ts'
 import { canonicalTarget } from '../../engine/plane/canonical.ts'
 import { channelRow } from '../../engine/plane/channel.ts'
 import { createPlane, type Plane } from '../../engine/plane/listen.ts'
 import { createRouter } from '../../engine/plane/router.ts'
 import { invokeService } from '../../engine/process/calls.ts'
+import { jobKind } from '../../engine/scheduler/adapter.ts'
+import { jobOf } from '../../engine/scheduler/job.ts'
 import { clientKinds } from '../../engine/service/client-kinds.ts'
 import { createServiceRuntime, type ServiceRuntime } from '../../engine/service/runtime.ts'
-import type { ServiceInput, ServiceName, ServiceOutput } from '../../engine/service/sdk.ts'
+import type { Delivery, ServiceInput, ServiceName, ServiceOutput } from '../../engine/service/sdk.ts'
 import type { Json } from '../../schema/json.ts'
 import { didYouMean } from '../../schema/nearest.ts'
 import { type KindName, refOf } from '../../schema/ref.ts'
@@ -162,14 +166,31 @@ class TestApp implements App {
   }
 
   async invoke<Name extends ServiceName>(name: Name, payload: ServiceInput<Name>): Promise<ServiceOutput<Name>> {
-    const logged = this.#log.lines.length
     // A payload goes the way of JSON, as from every caller.
-    const outcome = await invokeService(this.#live, { service: name, payload: JSON.parse(JSON.stringify(payload ?? null)) as Json })
+    const result = await this.#call({ service: name, payload: JSON.parse(JSON.stringify(payload ?? null)) as Json })
+    return result as ServiceOutput<Name> // what the service says it returns
+  }
+
+  async runJob(name: string): Promise<unknown> {
+    const entry = this.#estate.entries.find(({ resource }) => resource.kind === jobKind && resource.name === name)
+    if (!entry) throw this.#unknown('job', name, [jobKind])
+    const secrets = new Map(Object.entries(entry.secrets).map(([pointer, value]) => [pointer, new Secret(value)]))
+    const { spec } = entry.resource
+    const { service, payload, deadlineMs } = jobOf({ resource: { ...entry.resource, spec: filledSpec(spec, secrets) }, secrets })
+    const nominalAt = new Date(this.#time.clock.now()).toISOString()
+    const delivery = { kind: 'job', id: `${name} ${nominalAt}`, attempt: 1, redelivered: false, job: name, nominalAt } as const
+    return await this.#call({ service, payload, deadlineMs }, delivery)
+  }
+
+  async #call(invocation: Invocation, delivery: Delivery | null = null): Promise<Json> {
+    const logged = this.#log.lines.length
+    const outcome = await invokeService(this.#live, invocation, { delivery })
     this.#outgoing.throwUnexpected()
-    if (outcome.kind === 'answered') return outcome.payload as ServiceOutput<Name> // what the service says it returns
+    if (outcome.kind === 'answered') return outcome.payload
     const { status, problem } = outcome
     const told = status < 500 ? null : this.#log.lastError(logged)
-    const message = `Service "${name}" failed with ${status}: ${String(problem.detail ?? problem.title)}${told === null ? '' : `\n  ${told}`}`
+    const detail = String(problem.detail ?? problem.title)
+    const message = `Service "${invocation.service}" failed with ${status}: ${detail}${told === null ? '' : `\n  ${told}`}`
     throw Object.assign(new Error(message), { name: 'InvocationFailed', status, problem }) satisfies InvocationFailed
   }
 

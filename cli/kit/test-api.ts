@@ -38,6 +38,8 @@ export interface App extends AsyncDisposable {
   redis(name: ConnectionName<'redis'>): RedisDouble
   /** The stand-in of a connection of another method of `ctx`. */
   client(method: string, name: string): ClientDouble
+  /** Runs a job now, with its payload, and gives what its service returned; in tests no job starts by itself. Rejects as `invoke` does. */
+  runJob(name: string): Promise<unknown>
   /** Carries out asynchronous calls that are due, one after the other, with those that they make. Rejects where a connection was called unexpectedly. */
   idle(): Promise<void>
   /** Asynchronous calls that wait, or that failed for good, in the order they were made. */

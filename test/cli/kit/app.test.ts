@@ -159,6 +159,12 @@ test('an asynchronous call that fails is tried as often as it may be, and kept',
   )
 })
 
+test('a job runs when the test says so, with its payload, and knows that it is one', async () => {
+  await using shop = await app({ clock: '2026-01-01T08:00:00Z' })
+  assert.deepEqual(await shop.runJob('remind'), { reminded: 'by the hour', job: 'remind', at: '2026-01-01T08:00:00.000Z' })
+  await assert.rejects(shop.runJob('remnid'), /^Error: Cannot find the job "remnid" in environment "dev": did you mean "remind"\?$/)
+})
+
 test('invoke gives what the service returns, and rejects with the problem and, for a fault, the line that threw', async () => {
   await using shop = await app()
   await assert.rejects(invoke(shop, 'order.place', { sku: 1 }), { name: 'InvocationFailed', status: 400 })

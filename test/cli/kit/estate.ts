@@ -27,6 +27,8 @@ sql:
   - { name: Billing, type: postgresql, host: db.example.com, port: 5432, db_name: ledger, username: app }
 redis:
   - { name: default, host: redis.example.com }
+scheduler:
+  - { name: remind, service: order.reminded, job_type: interval_based, hours: 1, extra: '{"text": "by the hour"}' }
 `,
   'services/order.ts': `import { Conflict, service } from 'plumb-server'
 
@@ -104,6 +106,14 @@ export const noted = service<{ text: string; fails?: boolean }, unknown>({
   async handle({ text, fails = false }, ctx) {
     if (fails) throw new Error('No luck')
     ctx.log.info({ attempt: ctx.delivery?.attempt }, 'Noted ' + text)
+  },
+})
+
+export const reminded = service<{ text: string }, { reminded: string; job: string | null; at: string | null }>({
+  name: 'order.reminded',
+  async handle({ text }, ctx) {
+    if (await ctx.redis('default').get('order:none')) throw new Error('No luck')
+    return { reminded: text, job: ctx.delivery?.job ?? null, at: ctx.delivery?.nominalAt ?? null }
   },
 })
 
