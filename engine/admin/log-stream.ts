@@ -4,6 +4,7 @@
 import type { Line, LogFilter } from '../log/filter.ts'
 import type { Logs } from '../log/hub.ts'
 import type { StreamLife } from './route.ts'
+import { openSse } from './sse.ts'
 
 export interface LogStreamOptions extends Omit<StreamLife, 'lastEventId'> {
   readonly filter: LogFilter
@@ -15,18 +16,13 @@ export interface LogStreamOptions extends Omit<StreamLife, 'lastEventId'> {
 const maxBuffered = 4_000
 /** Of text, in memory. */
 const maxBufferedLength = 2_000_000
-/** How long a client waits before it connects again. */
-const retryMs = 1_000
 
 /** Server-Sent Events: `line` with the JSON of a line, `dropped` with `{ lines }`. Ends with `signal`. */
 export function openLogStream({ filter, limit, logs, heartbeatMs, signal, onEnd }: LogStreamOptions): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder()
   let buffer: Line[] = []
   let length = 0
   let dropped = 0
   let hasBegun = false
-  let hasEnded = false
-  let wake = (): void => undefined
   // Before what is in memory is asked for, so that nothing falls between the two.
   const unsubscribe = logs.subscribe(filter, (lines, left) => {
     dropped += left
@@ -37,34 +33,19 @@ export function openLogStream({ filter, limit, logs, heartbeatMs, signal, onEnd 
         length += line.text.length
       }
     }
-    wake()
+    stream.wake()
   })
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
-
-  return new ReadableStream<Uint8Array>(
-    {
-      start: controller => controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`)),
-      async pull(controller) {
-        const text = await next()
-        if (text !== null) return controller.enqueue(encoder.encode(text))
-        end()
-        controller.close()
-      },
-      cancel: end,
+  const stream = openSse({
+    next: () => (hasBegun ? taken() : begun()),
+    hasMore: () => buffer.length > 0 || dropped > 0,
+    heartbeatMs,
+    signal,
+    onEnd() {
+      unsubscribe()
+      onEnd()
     },
-    { highWaterMark: 1 },
-  )
-
-  /** The next piece; null at the end. */
-  async function next(): Promise<string | null> {
-    while (!hasEnded) {
-      const text = hasBegun ? taken() : await begun()
-      if (text !== '') return text
-      if (buffer.length === 0 && dropped === 0 && !(await happened())) return ': still here\n\n'
-    }
-    return null
-  }
+  })
+  return stream.bytes
 
   async function begun(): Promise<string> {
     const { lines } = await logs.query(filter, limit)
@@ -80,28 +61,6 @@ export function openLogStream({ filter, limit, logs, heartbeatMs, signal, onEnd 
     length = 0
     dropped = 0
     return text
-  }
-
-  /** False where nothing happened for the time of a heartbeat. */
-  async function happened(): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const timer = setTimeout(resolve, heartbeatMs, false)
-    wake = () => resolve(true)
-    try {
-      return await promise
-    } finally {
-      clearTimeout(timer)
-      wake = () => undefined
-    }
-  }
-
-  function end(): void {
-    if (hasEnded) return
-    hasEnded = true
-    unsubscribe()
-    signal.removeEventListener('abort', end)
-    wake()
-    onEnd()
   }
 }
 
