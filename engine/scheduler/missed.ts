@@ -1,6 +1,7 @@
 // The times of a job that are due at one moment. Usually that is one; after a stop, or a jump of the clock, it may be very many, of
 // which only the latest are looked at one by one.
 
+import type { Job } from './job.ts'
 import type { Times } from './times.ts'
 
 export interface Due {
@@ -40,5 +41,46 @@ export function dueAt(
     latest = [beyond]
     isExact = false
     count += 1
+  }
+}
+
+/** What the policies of a job make of the times that are due together. */
+export interface Verdict {
+  /** Passed over, with the row that tells of them. */
+  readonly skipped: { readonly count: number; readonly isExact: boolean; readonly nominal: number } | null
+  /** Made up for, oldest first. */
+  readonly caughtUp: readonly number[]
+  /** The last of them, where it runs now. */
+  readonly runs: { readonly nominal: number; readonly origin: 'time' | 'missed' } | null
+  /** The last of them, whatever becomes of it. */
+  readonly last: number
+}
+
+/** @param fires how many times of the job count as run, for `repeats` */
+export function judgeDue(
+  job: Job,
+  { latest, count, isExact }: Due,
+  { now, fires }: { readonly now: number; readonly fires: number },
+): Verdict {
+  const { misfire, repeats, jitterMs } = job
+  const last = latest.at(-1) ?? now
+  const earlier = latest.slice(0, -1)
+  const left = repeats === null ? Number.POSITIVE_INFINITY : repeats - fires
+  const isOnTime = now - last <= misfire.afterMs + jitterMs
+  const missed = isOnTime ? earlier : latest
+  const wanted = misfire.policy === 'all' ? missed.slice(-misfire.limit) : []
+  // Those after the last repeat are no times of the job.
+  const caughtUp = wanted.slice(0, left)
+  const runsLast = isOnTime || misfire.policy === 'once'
+  const skipped = count - wanted.length - (runsLast ? 1 : 0)
+  const before = wanted[0] ?? last
+  const isLastSkipped = !runsLast && wanted.length === 0
+  // The times before the first that is kept are not known one by one.
+  const nominal = isLastSkipped ? last : (earlier.findLast(time => time < before) ?? before - 1)
+  return {
+    skipped: skipped > 0 ? { count: skipped, isExact, nominal } : null,
+    caughtUp,
+    runs: runsLast && left > caughtUp.length ? { nominal: last, origin: isOnTime ? 'time' : 'missed' } : null,
+    last,
   }
 }

@@ -7,7 +7,8 @@ import { type Actor, Refusal } from '../admin/port.ts'
 import type { Manifest } from '../generation/manifest.ts'
 import type { RunKey, RunRow, RunStore } from '../store/runs.ts'
 import { jobKind } from './adapter.ts'
-import type { Scheduler, Tracked } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Tracked } from './tracked.ts'
 
 export interface JobOperationsOptions {
   readonly scheduler: Scheduler

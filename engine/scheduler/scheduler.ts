@@ -1,21 +1,22 @@
 // The scheduler of an environment: which job is due when, and what is done about it. It lives while it holds the lease of its name,
 // and goes on from what is on disk: how far each job has come, and which runs nobody has ended yet.
-//
-// The clock on the wall may jump and the machine may sleep, so no wait is longer than half a second: after each the clock is read
-// anew. That no nominal time is run twice is the store's word alone, whatever the clock says.
+// That no nominal time is run twice is the store's word alone, whatever the clock says.
 
 import type { Clock, HeldLease, Log } from '../../adapters/port.ts'
 import { messageOf } from '../../adapters/redact.ts'
 import type { Ref } from '../../schema/ref.ts'
-import { PersistentMap } from '../generation/persistent-map.ts'
 import { createSlices } from '../generation/slice.ts'
 import type { JobState, RunRow, RunStore } from '../store/runs.ts'
 import type { Dispatch } from '../work/dispatch.ts'
 import { type Agenda, createAgenda } from './agenda.ts'
 import type { Job } from './job.ts'
-import { dueAt } from './missed.ts'
-import { createRunner, isAside, keyOf, type Runner } from './runner.ts'
+import { dueAt, judgeDue, type Verdict } from './missed.ts'
+import { createNotices } from './notices.ts'
+import { Roster } from './roster.ts'
+import { createRunner, isAside, type Runner } from './runner.ts'
 import { createTally, type JobsSnapshot, type Tally } from './tally.ts'
+import { createTimekeeper, type Timekeeper } from './timekeeper.ts'
+import { rowOf, type Tracked } from './tracked.ts'
 
 export interface SchedulerOptions {
   readonly store: RunStore
@@ -30,50 +31,26 @@ export interface SchedulerOptions {
   readonly random?: () => number
 }
 
-export interface Tracked {
-  job: Job
-  state: JobState
-  /** Its next time; null where it has none, or is paused. */
-  next: number | null
-  /** What the agenda holds of an earlier version is void. */
-  version: number
-  /** Runs of it that are under way, pauses between attempts included. */
-  readonly underWay: Set<number>
-  readonly waiting: RunRow[]
-  /** Whose times came, and which no worker is free for yet: they are not on disk. */
-  readonly unwritten: Map<number, RunRow>
-  /** Why it has no times; null where it has. */
-  problem: string | null
-  /** The latest that ended since its row was read. */
-  last: RunRow | null
-}
-
 type Item = { readonly tracked: Tracked; readonly version: number } | { readonly row: RunRow }
 
-const longestNapMs = 500
-/** A clock that goes back by less is being corrected, and nothing is looked at anew. */
-const jumpMs = 1_000
-const statesAtOnce = 500
+/** After so long a row that could not be written is tried again. */
+const againMs = 500
 const pruneEveryMs = 600_000
 /** Rows are kept so long, and the newest of each job for ever. */
 const keptMs = 2 * 3_600_000
 const keptRows = 100
-/** Of one kind of event, a job's are told so often; the journal is for people. */
-const toldEveryMs = 60_000
 
 export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #tally: Tally = createTally()
   readonly #agenda: Agenda<Item> = createAgenda()
   readonly #runner: Runner
-  readonly #told = new Map<string, { readonly at: number; untold: number }>()
-  #tracked = new Map<string, Tracked>()
-  #states = new Map<string, JobState>()
+  readonly #timekeeper: Timekeeper
+  readonly #tell: (type: string, row: RunRow) => void
+  readonly #roster: Roster
   #wanted: ReadonlyMap<Ref, Job> = new Map()
-  #served: PersistentMap<Ref, Job> = PersistentMap.of()
   #lease: HeldLease | null = null
   #stopping: AbortController | null = null
-  #nap: AbortController | null = null
   #turn: Promise<void> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
   #isEnding = false
@@ -81,11 +58,24 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
+    const { store, clock, monotonic, announce } = options
+    this.#roster = new Roster({ store, now: clock.now })
+    this.#tell = createNotices({ announce, now: clock.now })
+    this.#timekeeper = createTimekeeper({
+      agenda: this.#agenda,
+      clock,
+      monotonic,
+      meet: item => this.#meetSafely(item),
+      wentBack: byMs => this.#inTurn(() => this.#goBack(byMs)).catch(() => undefined), // it is logged by the turn
+      looked: now => {
+        if (now - this.#prunedAt >= pruneEveryMs || now < this.#prunedAt) void this.#prune(now)
+      },
+    })
     this.#runner = createRunner({
       ...options,
       lease: () => this.#lease,
       onBegun: row => {
-        this.#tracked.get(row.job)?.unwritten.delete(row.nominal)
+        this.#roster.get(row.job)?.unwritten.delete(row.nominal)
         if (row.attempt === 1) this.#tally.began((row.startedAt ?? row.dueAt) - row.dueAt)
       },
       onEnded: (row, following) => this.#ended(row, following),
@@ -104,18 +94,16 @@ export class Scheduler {
     const { store } = this.#options
     await this.#loop
     const [states, last, open] = [await store.listJobStates(), await store.lastRuns(), await store.openRuns()]
-    this.#states = new Map(states.map(state => [state.job, state]))
-    this.#tracked = new Map()
-    this.#served = PersistentMap.of()
+    this.#roster.begin(states)
     this.#agenda.clear()
     this.#lease = lease
     this.#stopping = new AbortController()
     try {
       await this.#inTurn(async () => {
         await this.#adopt()
-        await this.#forgetUndeclared()
+        await this.#roster.forgetUndeclared()
         for (const row of last) {
-          const tracked = this.#tracked.get(row.job)
+          const tracked = this.#roster.get(row.job)
           if (tracked) tracked.last = row
         }
         for (const row of open) await this.#goOn(row)
@@ -124,7 +112,7 @@ export class Scheduler {
       this.#lease = null
       throw error
     }
-    this.#loop = this.#watch(this.#stopping.signal)
+    this.#loop = this.#timekeeper.keep(this.#stopping.signal)
   }
 
   /** Starts nothing more. What workers have goes on, and is written down when it ends. */
@@ -143,9 +131,7 @@ export class Scheduler {
   async abandon(): Promise<void> {
     if (this.#isEnding) return
     this.#wanted = new Map()
-    const left = [...this.#tracked.values()].map(({ state }) => ({ ...state, times: null }))
-    this.#tracked.clear()
-    await this.#options.store.putJobStates(left).catch(error => this.#logStore(error))
+    await this.#roster.abandon().catch(error => this.#logStore(error))
   }
 
   snapshot(): JobsSnapshot {
@@ -157,7 +143,7 @@ export class Scheduler {
   }
 
   tracked(name: string): Tracked | undefined {
-    return this.#tracked.get(name)
+    return this.#roster.get(name)
   }
 
   /** Runs the job once, however it is paused or finished. Null where a run is under way that it may not overlap. */
@@ -187,7 +173,7 @@ export class Scheduler {
     await this.#options.store.setPause(tracked.job.name, null, cursor)
     tracked.state = { ...tracked.state, pause: null, cursor: Math.max(cursor, tracked.state.cursor) }
     this.#plan(tracked)
-    this.#wake()
+    this.#timekeeper.wake()
     this.#options.announce('job.resumed', { job: tracked.job.name, actor: by })
   }
 
@@ -201,74 +187,20 @@ export class Scheduler {
 
   async #adopt(): Promise<void> {
     if (this.#lease === null) return
-    const [before, wanted] = [this.#served, PersistentMap.of(this.#wanted)]
+    const { left, found } = await this.#roster.adopt(this.#wanted)
+    for (const { waiting } of left) for (const row of waiting.splice(0)) await this.#skipRow(row, 'the job is not declared any more')
     const slices = createSlices()
-    const left: Tracked[] = []
-    const found: Tracked[] = []
-    const renewed: JobState[] = []
-    for (const [ref, job] of before.notIn(wanted)) {
-      const tracked = this.#tracked.get(job.name)
-      if (!wanted.has(ref) && tracked) left.push(tracked)
-      if (slices.isSpent()) await slices.rest()
-    }
-    for (const [, job] of wanted.notIn(before)) {
-      const tracked = this.#tracked.get(job.name) ?? this.#newcomer(job)
-      tracked.job = job
-      const known = this.#states.get(job.name) ?? (tracked.state.times === null ? undefined : tracked.state)
-      tracked.state = known?.times === job.times.identity ? known : this.#firstState(job, known)
-      this.#states.delete(job.name)
-      if (tracked.state !== known) renewed.push(tracked.state)
-      found.push(tracked)
-      if (slices.isSpent()) await slices.rest()
-    }
-    for (const { job, state } of left) renewed.push({ ...state, job: job.name, times: null })
-    for (let at = 0; at < renewed.length; at += statesAtOnce) await this.#options.store.putJobStates(renewed.slice(at, at + statesAtOnce))
-    this.#served = wanted
-    for (const tracked of left) await this.#drop(tracked)
     for (const tracked of found) {
-      this.#tracked.set(tracked.job.name, tracked)
       this.#plan(tracked)
       await this.#sayTooLate(tracked)
       if (slices.isSpent()) await slices.rest()
     }
-    this.#wake()
-  }
-
-  #newcomer(job: Job): Tracked {
-    const state = { job: job.name, times: null, anchor: 0, cursor: 0, fires: 0, prunedTo: Number.MIN_SAFE_INTEGER, pause: null }
-    return { job, state, next: null, version: 0, underWay: new Set(), waiting: [], unwritten: new Map(), problem: null, last: null }
-  }
-
-  #firstState({ name, times, misfire }: Job, before: JobState | undefined): JobState {
-    const now = this.#options.clock.now()
-    return {
-      job: name,
-      times: times.identity,
-      anchor: now,
-      // What is declared for this very moment is due. Once is once: it may have been meant for the moment its revision was on its way.
-      cursor: now - 1 - (times.isOnce ? misfire.afterMs : 0),
-      fires: 0,
-      prunedTo: before?.prunedTo ?? Number.MIN_SAFE_INTEGER,
-      pause: before?.pause ?? null,
-    }
-  }
-
-  async #drop(tracked: Tracked): Promise<void> {
-    this.#tracked.delete(tracked.job.name)
-    tracked.version += 1
-    for (const row of tracked.waiting.splice(0)) await this.#skipRow(row, 'the job is not declared any more')
-  }
-
-  /** Jobs that left while no scheduler ran: when they come back they begin anew. */
-  async #forgetUndeclared(): Promise<void> {
-    const gone = [...this.#states.values()].filter(({ times }) => times !== null).map(state => ({ ...state, times: null }))
-    this.#states.clear()
-    for (let at = 0; at < gone.length; at += statesAtOnce) await this.#options.store.putJobStates(gone.slice(at, at + statesAtOnce))
+    this.#timekeeper.wake()
   }
 
   /** A run that an earlier life of this scheduler left open. */
   async #goOn(row: RunRow): Promise<void> {
-    const tracked = this.#tracked.get(row.job)
+    const tracked = this.#roster.get(row.job)
     if (row.state === 'running') {
       if (!isAside(row)) tracked?.underWay.add(row.nominal)
       if (!this.#runner.isHeld(row)) this.#runner.resume(row, tracked?.job ?? null)
@@ -301,43 +233,14 @@ export class Scheduler {
     return Math.floor((this.#options.random ?? Math.random)() * Math.min(job.jitterMs, gap))
   }
 
-  async #watch(signal: AbortSignal): Promise<void> {
-    const { clock, monotonic = () => performance.now() } = this.#options
-    const slices = createSlices()
-    let before = { wall: clock.now(), steady: monotonic() }
-    while (!signal.aborted) {
-      const at = { wall: clock.now(), steady: monotonic() }
-      const jump = at.wall - before.wall - (at.steady - before.steady)
-      before = at
-      if (jump < -jumpMs) await this.#inTurn(() => this.#goBack(jump)).catch(() => undefined) // it is logged by the turn
-      for (let item = this.#agenda.take(clock.now()); item && !signal.aborted; item = this.#agenda.take(clock.now())) {
-        this.#meetSafely(item)
-        if (slices.isSpent()) await slices.rest()
-      }
-      if (at.wall - this.#prunedAt >= pruneEveryMs || at.wall < this.#prunedAt) void this.#prune(at.wall)
-      await this.#napUntil(this.#agenda.earliest(), signal)
-    }
-  }
-
-  async #napUntil(at: number | null, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
-    const napMs = Math.min(longestNapMs, Math.max(0, (at ?? Number.POSITIVE_INFINITY) - clock.now()))
-    const nap = new AbortController()
-    this.#nap = nap
-    await clock.sleep(napMs, AbortSignal.any([nap.signal, signal])).catch(() => undefined) // somebody woke it
-  }
-
-  #wake(): void {
-    this.#nap?.abort(new Error('There is something to do'))
-  }
-
   /** The wall shows again what it has shown: times that have no row by then are due when it comes to them. */
-  async #goBack(jump: number): Promise<void> {
+  async #goBack(byMs: number): Promise<void> {
     const { clock, log, announce } = this.#options
-    log.warn({ jumpMs: Math.round(jump) }, 'The clock was put back; no nominal time is run twice')
-    announce('jobs.clock', { jumpMs: Math.round(jump) })
+    const jumpMs = -Math.round(byMs)
+    log.warn({ jumpMs }, 'The clock was put back; no nominal time is run twice')
+    announce('jobs.clock', { jumpMs })
     const slices = createSlices()
-    for (const tracked of this.#tracked.values()) {
+    for (const tracked of this.#roster.all()) {
       const now = clock.now()
       if (tracked.state.cursor < now) continue
       tracked.state = { ...tracked.state, cursor: now - 1, anchor: Math.min(tracked.state.anchor, now) }
@@ -358,7 +261,7 @@ export class Scheduler {
 
   #meet(item: Item): void {
     if ('row' in item) {
-      const tracked = this.#tracked.get(item.row.job)
+      const tracked = this.#roster.get(item.row.job)
       if (tracked) this.#begin(tracked, item.row)
       else void this.#skipRow(item.row, 'the job is not declared any more')
       return
@@ -371,46 +274,20 @@ export class Scheduler {
   #fire(tracked: Tracked, first: number): void {
     const { job, state } = tracked
     const now = this.#options.clock.now()
-    const { misfire } = job
-    const due = dueAt(job.times, state.anchor, { first, now, limit: misfire.limit + 1 })
-    const left = job.repeats === null ? Number.POSITIVE_INFINITY : job.repeats - state.fires
-    const last = due.latest.at(-1) ?? first
-    const isOnTime = now - last <= misfire.afterMs + job.jitterMs
-    const earlier = due.latest.slice(0, -1)
-    const caughtUp = misfire.policy === 'all' ? [...earlier, ...(isOnTime ? [] : [last])].slice(-misfire.limit).slice(0, left) : []
-    const runsLast = isOnTime || misfire.policy === 'once'
-    const skipped = due.count - caughtUp.length - (runsLast ? 1 : 0)
-    if (skipped > 0)
-      this.#skipMissed(tracked, {
-        skipped,
-        isExact: due.isExact,
-        before: caughtUp[0] ?? last,
-        isLast: !runsLast && caughtUp.length === 0,
-        earlier,
-      })
+    const due = dueAt(job.times, state.anchor, { first, now, limit: job.misfire.limit + 1 })
+    const { skipped, caughtUp, runs, last } = judgeDue(job, due, { now, fires: state.fires })
+    if (skipped) this.#skipMissed(tracked, skipped)
     if (caughtUp.length > 0) void this.#catchUp(tracked, caughtUp)
-    if (runsLast && left > caughtUp.length) this.#comeDue(tracked, last, isOnTime ? 'time' : 'missed')
+    if (runs) this.#comeDue(tracked, runs.nominal, runs.origin)
     tracked.state = { ...tracked.state, cursor: last }
     this.#plan(tracked)
   }
 
   /** One row tells of all of them, at the latest of them. */
-  #skipMissed(
-    tracked: Tracked,
-    found: {
-      readonly skipped: number
-      readonly isExact: boolean
-      readonly before: number
-      readonly isLast: boolean
-      readonly earlier: readonly number[]
-    },
-  ): void {
-    const { skipped, isExact, before, isLast, earlier } = found
-    const nominal = isLast ? before : earlier.findLast(time => time < before)
-    const reason = `${isExact ? '' : 'at least '}${skipped} ${skipped === 1 ? 'time' : 'times'} passed while nothing could run; misfire is ${tracked.job.misfire.policy}`
-    // The times before the first that is kept are not known one by one.
-    const row = this.#rowOf(tracked, nominal ?? before - 1, { origin: 'missed', state: 'skipped', reason, count: skipped })
-    this.#writeSkipped(tracked, row)
+  #skipMissed(tracked: Tracked, { count, isExact, nominal }: NonNullable<Verdict['skipped']>): void {
+    const times = `${isExact ? '' : 'at least '}${count} ${count === 1 ? 'time' : 'times'}`
+    const reason = `${times} passed while nothing could run; misfire is ${tracked.job.misfire.policy}`
+    this.#writeSkipped(tracked, this.#rowOf(tracked, nominal, { origin: 'missed', state: 'skipped', reason, count }))
   }
 
   async #catchUp(tracked: Tracked, times: readonly number[]): Promise<void> {
@@ -466,11 +343,11 @@ export class Scheduler {
   #again(tracked: Tracked, row: RunRow): void {
     if (!isAside(row)) tracked.underWay.add(row.nominal)
     this.#agenda.add(row.dueAt, { row })
-    this.#wake()
+    this.#timekeeper.wake()
   }
 
   #ended(row: RunRow, following: readonly RunRow[]): void {
-    const tracked = this.#tracked.get(row.job)
+    const tracked = this.#roster.get(row.job)
     if (row.state === 'scheduled') {
       if (tracked && this.#lease) this.#again(tracked, row)
       return
@@ -485,13 +362,13 @@ export class Scheduler {
       this.#next(tracked)
     }
     for (const next of following) {
-      const other = this.#tracked.get(next.job)
+      const other = this.#roster.get(next.job)
       if (other && this.#lease) this.#offer(other, next)
     }
   }
 
   #refused(row: RunRow, why: 'known' | 'stopped'): void {
-    const tracked = this.#tracked.get(row.job)
+    const tracked = this.#roster.get(row.job)
     if (!tracked) return
     tracked.underWay.delete(row.nominal)
     tracked.unwritten.delete(row.nominal)
@@ -502,7 +379,7 @@ export class Scheduler {
         { job: row.job, nominal: new Date(row.nominal).toISOString() },
         `Cannot start job "${row.job}" as its row could not be written; it is tried again`,
       )
-      this.#agenda.add(this.#options.clock.now() + longestNapMs, { row })
+      this.#agenda.add(this.#options.clock.now() + againMs, { row })
     } else this.#next(tracked)
   }
 
@@ -543,29 +420,8 @@ export class Scheduler {
     )
   }
 
-  #rowOf({ job }: Tracked, nominal: number, rest: Pick<RunRow, 'origin' | 'state'> & Partial<RunRow>): RunRow {
-    const row = { job: job.name, nominal, service: job.service, by: null, attempt: 1, dueAt: nominal, startedAt: null, endedAt: null }
-    return { ...row, life: null, cid: this.#options.newCid(), reason: null, count: 1, ...rest }
-  }
-
-  #tell(type: string, row: RunRow): void {
-    const now = this.#options.clock.now()
-    const key = `${type} ${row.job}`
-    const before = this.#told.get(key)
-    if (before && now - before.at < toldEveryMs && now >= before.at) {
-      before.untold += 1
-      return
-    }
-    this.#told.set(key, { at: now, untold: 0 })
-    this.#options.announce(type, {
-      job: row.job,
-      run: keyOf(row),
-      nominal: new Date(row.nominal).toISOString(),
-      attempt: row.attempt,
-      count: row.count,
-      reason: row.reason,
-      untold: before?.untold ?? 0,
-    })
+  #rowOf(tracked: Tracked, nominal: number, rest: Pick<RunRow, 'origin' | 'state'> & Partial<RunRow>): RunRow {
+    return rowOf(tracked, { nominal, cid: this.#options.newCid(), ...rest })
   }
 
   async #prune(now: number): Promise<void> {
